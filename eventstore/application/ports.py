@@ -1,0 +1,101 @@
+"""What the application needs from the outside, named for the role."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from eventstore.domain.events import DomainEvent, Metadata, RecordedEvent, StreamHead
+
+
+class EventStore(Protocol):
+    """The append-only log."""
+
+    def append(
+        self,
+        stream_type: str,
+        stream_id: UUID,
+        events: Sequence[DomainEvent],
+        *,
+        expected: StreamHead | int,
+        metadata: Metadata,
+        correlation_id: UUID | None = None,
+        occurred_at: datetime | None = None,
+    ) -> list[RecordedEvent]:
+        """Append all events or none, and return them as they are stored.
+
+        `expected` is the head as loaded, or a version (0: the stream must not exist), for which
+        the head is read first. `occurred_at` is the business time of all of them, by default now.
+        Event ids are derived from `metadata.causation_id` where there is one.
+
+        Inside a caller's transaction this is a savepoint: a refusal leaves it usable.
+
+        Raises ConcurrencyError unless the stream is at the expected version, EventAlreadyStored
+        where an event id is in the log, InvalidValue for content that cannot be kept exactly,
+        OccurredInFuture and OccurredOutOfOrder for a stated time that cannot be.
+        """
+
+    def head(self, stream_id: UUID) -> StreamHead:
+        """Where the stream stands; version 0 where there is none."""
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        """Events with `after < version <= until` in version order; empty where there are none."""
+
+    def read_command(self, command_id: UUID) -> list[RecordedEvent]:
+        """The events that this command recorded, in order; empty where it recorded none."""
+
+    def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
+        """Every event of these streams: stream by stream, each in version order."""
+
+
+class EventPublisher(Protocol):
+    """Hands stored events on to whoever subscribed."""
+
+    def publish(self, events: Sequence[RecordedEvent]) -> None:
+        """Publishing an event again is allowed: whoever receives it must tolerate it."""
+
+
+class EventHandler(Protocol):
+    """Receives published events."""
+
+    def handle(self, events: Sequence[RecordedEvent]) -> None:
+        """Events of one stream, in version order. The same may come twice or be missing."""
+
+
+class Projector(Protocol):
+    """Folds the events of one kind of stream into the columns of one row a stream."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stream_type(self) -> str: ...
+
+    def changes(self, recorded: RecordedEvent) -> Mapping[str, object]:
+        """The column values that this event sets. Pure; needs no earlier event."""
+
+
+class ProjectionRows(Protocol):
+    """The rows of a read model, one a stream, each at the version it shows."""
+
+    def version(self, stream_id: UUID) -> int:
+        """0 where there is no row."""
+
+    def advance(
+        self, stream_id: UUID, *, expected: int, version: int, changes: Mapping[str, object]
+    ) -> bool:
+        """Compare-and-set: write only if the row is at `expected` (0: there is none).
+
+        False, and nothing written, where it is not.
+        """
+
+    def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
+        """Put `(stream id, version, columns)` in place of every row, at once for all readers.
+
+        `rows` is consumed inside. Returns how many there are now.
+        """
+
+    def behind(self, stream_type: str) -> Iterator[UUID]:
+        """The streams whose row is missing or older than the log."""

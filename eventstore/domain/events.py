@@ -1,0 +1,99 @@
+"""What happened, and the envelope it travels in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid5
+
+from eventstore.domain.exceptions import OccurredInFuture, OccurredOutOfOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainEvent:
+    """A fact in the past tense. Business data only: no id and no clock of its own."""
+
+    event_type: ClassVar[str]
+    """The stored name. Permanent: the class may be renamed, this may not."""
+    schema_version: ClassVar[int] = 1
+    """Counts up with every change of the fields, each step with an upcaster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Who recorded an event, for whom, through which door, and because of which command."""
+
+    actor: str
+    door: str
+    on_behalf_of: str | None = None
+    causation_id: UUID | None = None
+    """The id of the command. It names the events too: see `event_id_of`."""
+    command_digest: str | None = None
+    """What the command said, so that its id cannot be used again for something else."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Free keys, any JSON value. A key may not be the name of a field above."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """An event as the store returns it and handlers receive it."""
+
+    event: DomainEvent
+    event_id: UUID
+    stream_type: str
+    stream_id: UUID
+    version: int
+    """Place in the stream: 1, 2, 3 … without gaps."""
+    position: int
+    """Place in the whole log: rising, gaps possible."""
+    occurred_at: datetime
+    recorded_at: datetime
+    metadata: Metadata
+    correlation_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamHead:
+    """Where a stream stands: its version and the times of its newest event."""
+
+    version: int = 0
+    occurred_at: datetime | None = None
+    recorded_at: datetime | None = None
+
+    @classmethod
+    def at(cls, recorded: RecordedEvent) -> "StreamHead":
+        return cls(
+            version=recorded.version,
+            occurred_at=recorded.occurred_at,
+            recorded_at=recorded.recorded_at,
+        )
+
+    def next_times(self, *, now: datetime, stated: datetime | None) -> tuple[datetime, datetime]:
+        """`(occurred_at, recorded_at)` for events appended now.
+
+        Neither goes back within a stream. A stated business time that would is refused; an
+        unstated one, and the store's own clock, are raised to the predecessor's.
+
+        Raises OccurredInFuture and OccurredOutOfOrder.
+        """
+        recorded_at = max(now, self.recorded_at or now)
+        if stated is None:
+            return max(now, self.occurred_at or now), recorded_at
+        if stated > now:
+            raise OccurredInFuture(stated=stated, now=now)
+        if self.occurred_at is not None and stated < self.occurred_at:
+            raise OccurredOutOfOrder(stated=stated, predecessor=self.occurred_at)
+        return stated, recorded_at
+
+
+def event_id_of(command_id: UUID, index: int) -> UUID:
+    """The id of the command's event number `index`, counted from 0.
+
+    Derived, so that a command given twice meets its own events in the log.
+    """
+    return uuid5(command_id, str(index))
+
+
+def stream_id_of(command_id: UUID) -> UUID:
+    """The id of the stream that this command starts."""
+    return uuid5(command_id, "stream")

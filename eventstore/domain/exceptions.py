@@ -1,0 +1,153 @@
+"""Why something was refused. Each error carries its data; the edges translate them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+
+@dataclass(eq=False, kw_only=True)
+class DomainError(Exception):
+    """A rule said no. `code` is stable: clients may branch on it."""
+
+    code: ClassVar[str] = "refused"
+
+    def __str__(self) -> str:
+        return (self.__doc__ or self.code).strip().splitlines()[0]
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidValue(DomainError):
+    """A value is not acceptable whatever the state is."""
+
+    code: ClassVar[str] = "invalid"
+    pointer: str
+    """Where, as a JSON Pointer (RFC 6901), relative to the command or event."""
+    rule: str
+    """Stable code of the rule that was broken."""
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or '/'}: {self.detail}"
+
+    def under(self, key: str) -> "InvalidValue":
+        """The same error, seen from one level further out."""
+        shown = key.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+        step = shown[:100].replace("~", "~0").replace("/", "~1")
+        return InvalidValue(pointer=f"/{step}{self.pointer}", rule=self.rule, detail=self.detail)
+
+
+@dataclass(eq=False, kw_only=True)
+class NotPermitted(DomainError):
+    """The caller lacks a permission."""
+
+    code: ClassVar[str] = "permission_denied"
+    permission: str
+
+    def __str__(self) -> str:
+        return f"This needs the permission {self.permission}."
+
+
+@dataclass(eq=False, kw_only=True)
+class AggregateNotFound(DomainError):
+    """No event was ever stored for this id."""
+
+    code: ClassVar[str] = "not_found"
+    stream_type: str
+    stream_id: UUID
+
+    def __str__(self) -> str:
+        return f"There is no {self.stream_type} {self.stream_id}."
+
+
+@dataclass(eq=False, kw_only=True)
+class CommandReused(DomainError):
+    """The id of an earlier command came with other content."""
+
+    code: ClassVar[str] = "command_reused"
+    command_id: UUID
+
+    def __str__(self) -> str:
+        return "This key was used before for a command with other content."
+
+
+@dataclass(eq=False, kw_only=True)
+class OccurredInFuture(DomainError):
+    """The stated time has not come yet."""
+
+    code: ClassVar[str] = "occurred_in_future"
+    stated: datetime
+    now: datetime
+
+    def __str__(self) -> str:
+        return f"{self.stated.isoformat()} lies in the future."
+
+
+@dataclass(eq=False, kw_only=True)
+class OccurredOutOfOrder(DomainError):
+    """The stated time lies before the stream's newest event."""
+
+    code: ClassVar[str] = "occurred_out_of_order"
+    stated: datetime
+    predecessor: datetime
+
+    def __str__(self) -> str:
+        stated, newest = self.stated.isoformat(), self.predecessor.isoformat()
+        return f"{stated} lies before the newest event, which occurred at {newest}."
+
+
+@dataclass(eq=False, kw_only=True)
+class ConcurrencyError(DomainError):
+    """The stream is not at the version that the append expected."""
+
+    code: ClassVar[str] = "version_conflict"
+    stream_id: UUID
+    expected: int
+
+    def __str__(self) -> str:
+        return f"Stream {self.stream_id} is not at version {self.expected}."
+
+
+@dataclass(eq=False, kw_only=True)
+class StaleVersion(ConcurrencyError):
+    """The caller decided on a version that is no longer the newest."""
+
+    code: ClassVar[str] = "stale_version"
+    current_version: int
+    changed_by: str
+    changed_at: datetime
+    projected_version: int | None = None
+    """What a reader is shown at the moment, where the refusing edge knows it."""
+
+    def __str__(self) -> str:
+        return (
+            f"Version {self.expected} was stated, but {self.changed_by} "
+            f"made it version {self.current_version} at {self.changed_at.isoformat()}."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class EventAlreadyStored(Exception):
+    """An event with this id is in the log: its command was carried out before."""
+
+    event_id: UUID
+
+    def __str__(self) -> str:
+        return f"Event {self.event_id} is stored already."
+
+
+@dataclass(eq=False, kw_only=True)
+class UndecodableEvent(Exception):
+    """A stored event that this code cannot read: it stops the reader and is never skipped."""
+
+    event_type: str
+    schema_version: int
+    event_id: UUID
+    position: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Event {self.event_id} at position {self.position}, {self.event_type} "
+            f"version {self.schema_version}: {self.reason}"
+        )
