@@ -1,0 +1,69 @@
+"""Serializers that take what was sent, or say what is wrong with it, and convert nothing."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that nobody asked for: a typing error is not silently dropped."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (
+            unknown := [key for key in data if key not in self.fields]
+        ):
+            raise serializers.ValidationError(
+                {
+                    key: serializers.ErrorDetail("There is no such field.", code="unknown_field")
+                    for key in unknown
+                }
+            )
+        return super().to_internal_value(data)
+
+
+class StrictText(serializers.CharField):
+    """Text exactly as it was sent; DRF would turn 75 into "75"."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictInteger(serializers.IntegerField):
+    """DRF would take "7" and 7.0."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class JSONObject(serializers.DictField):
+    """Any JSON object, as it was sent."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        return data
+
+
+class StrictNumber(serializers.FloatField):
+    """DRF would take "75" and true. Whether the number will do is the domain's question."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if not isinstance(data, (int, float)) or isinstance(data, bool):
+            self.fail("invalid")
+        return data
+
+
+class UTCDateTimeField(serializers.DateTimeField):
+    """TIME_ZONE is for people; machines are sent UTC."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)

@@ -1,0 +1,39 @@
+"""Pages by cursor: each row once, however many are added meanwhile."""
+
+from typing import Any
+
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+
+class StrictCursorPagination(CursorPagination):
+    """DRF clamps a size out of range and answers a broken cursor with 404; both are 400 here."""
+
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+    def get_page_size(self, request: Request) -> int:
+        given = request.query_params.get("page_size")
+        if given is None:
+            return self.page_size
+        if not (given.isascii() and given.isdigit() and 1 <= int(given) <= self.max_page_size):
+            detail = f"It is a number from 1 to {self.max_page_size}."
+            raise ValidationError({"page_size": [detail]}, code="out_of_range")
+        return int(given)
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor: Cursor | None = super().decode_cursor(request)
+        except NotFound:
+            detail = "It is not a cursor of this list; start again without one."
+            raise ValidationError({"cursor": [detail]}, code="invalid_cursor") from None
+        if cursor is not None and cursor.position is not None and not _is_number(cursor.position):
+            detail = "It is not a cursor of this list; start again without one."
+            raise ValidationError({"cursor": [detail]}, code="invalid_cursor")
+        return cursor
+
+
+def _is_number(position: Any) -> bool:
+    return str(position).isascii() and str(position).isdigit() and len(str(position)) <= 18

@@ -1,0 +1,200 @@
+"""Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+import msgspec
+import uuid_utils.compat as uuid_utils
+
+from eventstore.domain.content import MAX_BYTES, check_content
+from eventstore.domain.events import (
+    DomainEvent,
+    Metadata,
+    RecordedEvent,
+    StreamHead,
+    event_id_of,
+)
+from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
+
+Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Pure: the data of version n in, the data of version n + 1 out."""
+
+# Sorted keys and no white space: one text for one value, on every database and in every process.
+_canonical = msgspec.json.Encoder(order="sorted")
+_METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
+
+
+class StorageRow(NamedTuple):
+    """A StorageEvent as columns, in the order of the table; `position` is the store's."""
+
+    event_id: UUID
+    stream_type: str
+    stream_id: UUID
+    version: int
+    event_type: str
+    schema_version: int
+    data: str
+    metadata: str
+    correlation_id: UUID | None
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class EventMapper:
+    """Knows every event class by its stored name, and how to read what older code stored."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type[DomainEvent]] = {}
+        self._decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
+        self._upcasters: dict[tuple[str, int], Upcaster] = {}
+
+    def register(
+        self,
+        classes: Iterable[type[DomainEvent]],
+        *,
+        upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+    ) -> None:
+        """Make classes known. `upcasters` has one for each `(event type, n)` ever stored.
+
+        Registering the same class again changes nothing. Raises ValueError for two classes with
+        one name and for a missing step between version 1 and today's.
+        """
+        self._upcasters.update(upcasters or {})
+        for cls in classes:
+            name, newest = cls.event_type, cls.schema_version
+            if self._classes.setdefault(name, cls) is not cls:
+                raise ValueError(f"{cls!r} and {self._classes[name]!r} are both named {name}.")
+            if missing := [n for n in range(1, newest) if (name, n) not in self._upcasters]:
+                raise ValueError(f"{name} has no upcaster from version {missing[0]}.")
+            self._decoders[name, newest] = msgspec.json.Decoder(cls)
+
+    def rows(
+        self,
+        stream_type: str,
+        stream_id: UUID,
+        events: Sequence[DomainEvent],
+        *,
+        head: StreamHead,
+        metadata: Metadata,
+        correlation_id: UUID | None,
+        occurred_at: datetime | None,
+        now: datetime,
+    ) -> list[StorageRow]:
+        """What to store for these events behind `head`. Raises what `append` may refuse."""
+        if not events:
+            raise ValueError("There is nothing to append.")
+        occurred_at, recorded_at = head.next_times(now=now, stated=occurred_at)
+        encoded_metadata = self._encode_metadata(metadata)
+        command_id = metadata.causation_id
+        return [
+            StorageRow(
+                event_id=event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
+                stream_type=stream_type,
+                stream_id=stream_id,
+                version=head.version + 1 + i,
+                event_type=event.event_type,
+                schema_version=event.schema_version,
+                data=self._encode(event),
+                metadata=encoded_metadata,
+                correlation_id=correlation_id,
+                occurred_at=occurred_at,
+                recorded_at=recorded_at,
+            )
+            for i, event in enumerate(events)
+        ]
+
+    def recorded(self, row: StorageRow, position: int) -> RecordedEvent:
+        """The envelope of a stored row. Raises UndecodableEvent."""
+        return RecordedEvent(
+            event=self._decode(row, position),
+            event_id=row.event_id,
+            stream_type=row.stream_type,
+            stream_id=row.stream_id,
+            version=row.version,
+            position=position,
+            occurred_at=row.occurred_at,
+            recorded_at=row.recorded_at,
+            metadata=self._decode_metadata(row, position),
+            correlation_id=row.correlation_id,
+        )
+
+    def data_of(self, event: DomainEvent) -> dict[str, Any]:
+        """The event's fields as plain JSON values, as they are stored."""
+        plain: dict[str, Any] = msgspec.to_builtins(event)
+        return plain
+
+    def _encode(self, event: DomainEvent) -> str:
+        if self._classes.get(event.event_type) is not type(event):
+            raise ValueError(f"{type(event)!r} is not registered as {event.event_type}.")
+        for name in event.__dataclass_fields__:
+            _check(getattr(event, name), name)
+        return _text(event)
+
+    def _encode_metadata(self, metadata: Metadata) -> str:
+        if clash := _METADATA_FIELDS.intersection(metadata.extra):
+            raise ValueError(f"{sorted(clash)} are not free metadata keys.")
+        plain = {
+            name: value
+            for name in _METADATA_FIELDS
+            if name != "extra" and (value := getattr(metadata, name)) is not None
+        }
+        plain.update(metadata.extra)
+        try:
+            check_content(plain)
+        except InvalidValue as error:
+            raise error.under("metadata") from None
+        return _text(plain)
+
+    def _decode(self, row: StorageRow, position: int) -> DomainEvent:
+        name, version = row.event_type, row.schema_version
+        try:
+            if decoder := self._decoders.get((name, version)):
+                event: DomainEvent = decoder.decode(row.data)
+                return event
+            cls = self._classes[name]
+            data = msgspec.json.decode(row.data)
+            for step in range(version, cls.schema_version):
+                data = self._upcasters[name, step](data)
+            if version > cls.schema_version:
+                raise _undecodable(row, position, "stored by newer code than this")
+            return msgspec.convert(data, cls)
+        except KeyError as error:
+            raise _undecodable(row, position, f"nothing is registered for {error}") from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _undecodable(row, position, str(error)) from error
+
+    def _decode_metadata(self, row: StorageRow, position: int) -> Metadata:
+        try:
+            plain: dict[str, Any] = msgspec.json.decode(row.metadata)
+            known = {name: plain.pop(name) for name in _METADATA_FIELDS if name in plain}
+            return msgspec.convert({**known, "extra": plain}, Metadata)
+        except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError) as error:
+            raise _undecodable(row, position, f"metadata: {error}") from error
+
+
+def _check(value: object, name: str) -> None:
+    try:
+        check_content(value)
+    except InvalidValue as error:
+        raise error.under(name) from None
+
+
+def _text(value: object) -> str:
+    encoded = _canonical.encode(value)
+    if len(encoded) > MAX_BYTES:
+        detail = f"{len(encoded)} bytes of JSON; at most {MAX_BYTES} are kept."
+        raise InvalidValue(pointer="", rule="too_large", detail=detail)
+    return encoded.decode()
+
+
+def _undecodable(row: StorageRow, position: int, reason: str) -> UndecodableEvent:
+    return UndecodableEvent(
+        event_type=row.event_type,
+        schema_version=row.schema_version,
+        event_id=row.event_id,
+        position=position,
+        reason=reason,
+    )

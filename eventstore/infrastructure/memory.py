@@ -1,0 +1,146 @@
+"""Twins of the adapters that need no database: for tests, and for trying things out."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from threading import Lock
+from uuid import UUID
+
+from eventstore.application.ports import EventStore
+from eventstore.domain.events import (
+    DomainEvent,
+    Metadata,
+    RecordedEvent,
+    StreamHead,
+    event_id_of,
+)
+from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
+from eventstore.infrastructure.mapper import EventMapper, StorageRow
+
+
+class InMemoryEventStore:
+    """Keeps rows as the table would, through the same mapper, so what it returns is a copy."""
+
+    def __init__(self, mapper: EventMapper, *, clock: Callable[[], datetime]) -> None:
+        self._mapper = mapper
+        self._clock = clock
+        self._streams: dict[UUID, list[tuple[StorageRow, int]]] = {}
+        self._by_event_id: dict[UUID, tuple[StorageRow, int]] = {}
+        self._lock = Lock()
+
+    def append(
+        self,
+        stream_type: str,
+        stream_id: UUID,
+        events: Sequence[DomainEvent],
+        *,
+        expected: StreamHead | int,
+        metadata: Metadata,
+        correlation_id: UUID | None = None,
+        occurred_at: datetime | None = None,
+    ) -> list[RecordedEvent]:
+        with self._lock:
+            head = self.head(stream_id)
+            stated = expected.version if isinstance(expected, StreamHead) else expected
+            rows = self._mapper.rows(
+                stream_type,
+                stream_id,
+                events,
+                head=head if head.version == stated else StreamHead(version=stated),
+                metadata=metadata,
+                correlation_id=correlation_id,
+                occurred_at=occurred_at,
+                now=self._clock(),
+            )
+            first = len(self._by_event_id) + 1
+            recorded = [self._mapper.recorded(row, first + i) for i, row in enumerate(rows)]
+            if taken := [row for row in rows if row.event_id in self._by_event_id]:
+                raise EventAlreadyStored(event_id=taken[0].event_id)
+            if head.version != stated:
+                raise ConcurrencyError(stream_id=stream_id, expected=stated)
+            for row, event in zip(rows, recorded, strict=True):
+                self._streams.setdefault(stream_id, []).append((row, event.position))
+                self._by_event_id[row.event_id] = row, event.position
+            return recorded
+
+    def head(self, stream_id: UUID) -> StreamHead:
+        stream = self._streams.get(stream_id)
+        return StreamHead.at(self._mapper.recorded(*stream[-1])) if stream else StreamHead()
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        return [
+            self._mapper.recorded(row, position)
+            for row, position in self._streams.get(stream_id, [])
+            if after < row.version and (until is None or row.version <= until)
+        ]
+
+    def read_command(self, command_id: UUID) -> list[RecordedEvent]:
+        found: list[RecordedEvent] = []
+        while stored := self._by_event_id.get(event_id_of(command_id, len(found))):
+            found.append(self._mapper.recorded(*stored))
+        return found
+
+    def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
+        for stream_id in sorted(self._streams):
+            stream = self._streams[stream_id]
+            if stream[0][0].stream_type == stream_type:
+                yield from (self._mapper.recorded(*stored) for stored in stream)
+
+
+class OverlayEventStore(InMemoryEventStore):
+    """What would be stored on top of another log, which is only read: for trying commands out."""
+
+    def __init__(
+        self, mapper: EventMapper, *, clock: Callable[[], datetime], beneath: EventStore
+    ) -> None:
+        super().__init__(mapper, clock=clock)
+        self._beneath = beneath
+
+    def head(self, stream_id: UUID) -> StreamHead:
+        return (
+            super().head(stream_id) if stream_id in self._streams else self._beneath.head(stream_id)
+        )
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        stored = self._beneath.read_stream(stream_id, after=after, until=until)
+        return stored + super().read_stream(stream_id, after=after, until=until)
+
+    def read_command(self, command_id: UUID) -> list[RecordedEvent]:
+        return self._beneath.read_command(command_id) or super().read_command(command_id)
+
+
+class InMemoryProjectionRows:
+    """A read model in a dictionary: stream id -> (version, columns)."""
+
+    def __init__(self, store: InMemoryEventStore) -> None:
+        self._store = store
+        self._lock = Lock()
+        self.rows: dict[UUID, tuple[int, dict[str, object]]] = {}
+
+    def version(self, stream_id: UUID) -> int:
+        return self.rows[stream_id][0] if stream_id in self.rows else 0
+
+    def advance(
+        self, stream_id: UUID, *, expected: int, version: int, changes: Mapping[str, object]
+    ) -> bool:
+        with self._lock:
+            at, columns = self.rows.get(stream_id, (0, {}))
+            if at != expected:
+                return False
+            self.rows[stream_id] = version, {**columns, **changes}
+            return True
+
+    def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
+        rebuilt = {stream_id: (version, dict(columns)) for stream_id, version, columns in rows}
+        with self._lock:
+            self.rows = rebuilt
+        return len(rebuilt)
+
+    def behind(self, stream_type: str) -> Iterator[UUID]:
+        heads = {
+            event.stream_id: event.version for event in self._store.read_by_stream(stream_type)
+        }
+        yield from (stream_id for stream_id, at in heads.items() if self.version(stream_id) < at)

@@ -1,0 +1,48 @@
+"""The embedded event bus: committed events go to handlers in this process."""
+
+import logging
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from eventstore.application.ports import EventHandler, EventPublisher
+from eventstore.domain.events import RecordedEvent
+
+logger = logging.getLogger(__name__)
+
+
+class LocalEventPublisher:
+    """Calls every subscriber in turn. One that fails is logged and does not stop the next.
+
+    The events are stored by then, so a failure is never the command's: a projection that missed
+    them mends itself from the log.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: list[EventHandler] = []
+
+    def subscribe(self, handler: EventHandler) -> None:
+        self._handlers.append(handler)
+
+    def publish(self, events: Sequence[RecordedEvent]) -> None:
+        for handler in self._handlers:
+            try:
+                handler.handle(events)
+            except Exception:
+                logger.exception(
+                    "%r failed on stream %s at position %d",
+                    handler,
+                    events[0].stream_id,
+                    events[0].position,
+                )
+
+
+class OnCommitPublisher:
+    """Publishes once the events are committed; at once where no transaction is open."""
+
+    def __init__(self, publisher: EventPublisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, events: Sequence[RecordedEvent]) -> None:
+        # A lambda, since Django 5.2 cannot name a partial when it logs a robust callback's failure.
+        transaction.on_commit(lambda: self._publisher.publish(events), robust=True)

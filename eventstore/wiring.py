@@ -1,0 +1,64 @@
+"""The composition root: who gets which adapter. Apps register what they bring from `ready()`."""
+
+from collections.abc import Iterable, Mapping
+
+from django.db import models
+from django.utils import timezone
+
+from eventstore.application.ports import EventPublisher, EventStore, Projector
+from eventstore.application.projection import Projection
+from eventstore.domain.events import DomainEvent
+from eventstore.infrastructure.mapper import EventMapper, Upcaster
+from eventstore.infrastructure.memory import OverlayEventStore
+from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
+
+_mapper = EventMapper()
+_store = DjangoEventStore(_mapper, clock=timezone.now)
+_local = LocalEventPublisher()
+_publisher = OnCommitPublisher(_local)
+_projections: dict[str, Projection] = {}
+
+
+def register_events(
+    classes: Iterable[type[DomainEvent]],
+    *,
+    upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+) -> None:
+    _mapper.register(classes, upcasters=upcasters)
+
+
+def register_projection(projector: Projector, model: type[models.Model]) -> None:
+    """Feed `model`, one row a stream, from every event published from now on."""
+    projection = Projection(projector, rows=DjangoProjectionRows(model), store=_store)
+    _projections[projection.name] = projection
+    _local.subscribe(projection)
+
+
+def mapper() -> EventMapper:
+    return _mapper
+
+
+def event_store() -> EventStore:
+    return _store
+
+
+def publisher() -> EventPublisher:
+    return _publisher
+
+
+def projections() -> Mapping[str, Projection]:
+    """By name, in the order in which they were registered."""
+    return _projections
+
+
+def trial_store() -> EventStore:
+    """A log in memory on top of the real one, which it never writes to."""
+    return OverlayEventStore(_mapper, clock=timezone.now, beneath=_store)
+
+
+def trial_publisher() -> EventPublisher:
+    """Tells nobody."""
+    return LocalEventPublisher()
