@@ -1,0 +1,155 @@
+"""The candidate: what may be decided, and what a decision changes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, assert_never
+from uuid import UUID
+
+from candidates.domain.events import (
+    CandidateAdded,
+    CandidateDecisionUndone,
+    CandidateEvent,
+    CandidateInvited,
+    CandidateMovedToStandby,
+    CandidateNoted,
+    CandidateProfileChanged,
+    CandidateRejected,
+    CandidateRescored,
+    CandidateRetracted,
+    RejectionReason,
+    Status,
+)
+from candidates.domain.exceptions import (
+    CandidateIsRetracted,
+    DecisionStands,
+    NothingToUndo,
+    NotTheNewestDecision,
+    ScoreBelowThreshold,
+    WrongStatus,
+)
+from candidates.domain.values import checked_profile, checked_score, checked_text
+from eventstore.domain.aggregate import Aggregate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A standby, an invitation or a rejection that stands."""
+
+    version: int
+    event_type: str
+    status_before: Status
+
+
+class Candidate(Aggregate):
+    """Holds no personal data: the profile lives in the events and the read model."""
+
+    stream_type: ClassVar[str] = "candidate"
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(id)
+        self.status = Status.ADDED
+        self.score = 0.0
+        self.decisions: tuple[Decision, ...] = ()
+        """Those that stand, the newest last."""
+
+    @classmethod
+    def add(cls, id: UUID, *, profile: Mapping[str, Any], score: float) -> "Candidate":
+        candidate = cls(id)
+        candidate._record(
+            CandidateAdded(profile=checked_profile(profile), score=checked_score(score))
+        )
+        return candidate
+
+    def move_to_standby(self, *, until: date | None = None) -> None:
+        self._require(Status.ADDED)
+        self._record(CandidateMovedToStandby(until=until))
+
+    def invite(self, *, threshold: float) -> None:
+        self._require(Status.ADDED, Status.STANDBY)
+        if self.score < threshold:
+            raise ScoreBelowThreshold(score=self.score, threshold=threshold)
+        self._record(CandidateInvited(score=self.score, threshold=threshold))
+
+    def reject(self, *, reason: RejectionReason, note: str = "", threshold: float) -> None:
+        self._require(Status.ADDED, Status.STANDBY, Status.INVITED)
+        self._record(
+            CandidateRejected(
+                reason=reason,
+                note=checked_text(note, field="note", optional=True),
+                score=self.score,
+                threshold=threshold,
+            )
+        )
+
+    def undo(self, *, version: int) -> None:
+        """Take back the newest decision that stands, which must be that of `version`."""
+        self._require_not_retracted()
+        if not self.decisions:
+            raise NothingToUndo
+        newest = self.decisions[-1]
+        if newest.version != version:
+            raise NotTheNewestDecision(named_version=version, newest_version=newest.version)
+        self._record(
+            CandidateDecisionUndone(
+                undone_version=version,
+                undone_type=newest.event_type,
+                status=newest.status_before,
+            )
+        )
+
+    def rescore(self, *, score: float, why: str) -> None:
+        self._require(Status.ADDED, Status.STANDBY)
+        self._record(
+            CandidateRescored(score=checked_score(score), why=checked_text(why, field="why"))
+        )
+
+    def change_profile(self, *, profile: Mapping[str, Any]) -> None:
+        self._require_not_retracted()
+        self._record(CandidateProfileChanged(profile=checked_profile(profile)))
+
+    def note(self, *, text: str) -> None:
+        self._require_not_retracted()
+        self._record(CandidateNoted(text=checked_text(text, field="text")))
+
+    def retract(self, *, why: str) -> None:
+        self._require_not_retracted()
+        if self.decisions:
+            raise DecisionStands(version=self.decisions[-1].version)
+        self._record(CandidateRetracted(why=checked_text(why, field="why")))
+
+    def apply(self, event: CandidateEvent) -> None:
+        match event:
+            case CandidateAdded(score=score) | CandidateRescored(score=score):
+                self.score = score
+            case CandidateMovedToStandby():
+                self._decided(event, Status.STANDBY)
+            case CandidateInvited():
+                self._decided(event, Status.INVITED)
+            case CandidateRejected():
+                self._decided(event, Status.REJECTED)
+            case CandidateDecisionUndone(undone_version=undone, status=status):
+                self.decisions = tuple(d for d in self.decisions if d.version != undone)
+                self.status = status
+            case CandidateRetracted():
+                self.status = Status.RETRACTED
+            case CandidateProfileChanged() | CandidateNoted():
+                pass
+            case _:
+                assert_never(event)
+
+    def _decided(self, event: CandidateEvent, status: Status) -> None:
+        decision = Decision(
+            version=self.version, event_type=event.event_type, status_before=self.status
+        )
+        self.decisions = (*self.decisions, decision)
+        self.status = status
+
+    def _require(self, *allowed: Status) -> None:
+        self._require_not_retracted()
+        if self.status not in allowed:
+            raise WrongStatus(current_status=self.status, allowed_statuses=allowed)
+
+    def _require_not_retracted(self) -> None:
+        if self.status is Status.RETRACTED:
+            raise CandidateIsRetracted
