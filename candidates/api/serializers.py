@@ -1,0 +1,137 @@
+"""What the API takes and gives. Rules about values live in the domain, not here."""
+
+from typing import Any
+
+from django.db import models
+from rest_framework import serializers
+
+from candidates.domain.events import RejectionReason
+from candidates.domain.values import PROFILE_BYTES, PROFILE_DEPTH, TEXT_LENGTH
+from candidates.models import CandidateProjection
+from candidates.wiring import event_data
+from eventstore.api.fields import (
+    JSONObject,
+    StrictInteger,
+    StrictNumber,
+    StrictSerializer,
+    StrictText,
+    UTCDateTimeField,
+)
+
+_PROFILE_HELP = (
+    f"Any JSON object, at most {PROFILE_BYTES} bytes and {PROFILE_DEPTH} levels. Known keys, all "
+    "optional: name (or first_name, last_name), email, phone, position, source, location, tags, "
+    "resume_url, owner, external_id."
+)
+
+
+class AddBody(StrictSerializer):
+    profile = JSONObject(help_text=_PROFILE_HELP)
+    score = StrictNumber(help_text="From 0 to 100.")
+
+
+class StandbyBody(StrictSerializer):
+    until = serializers.DateField(
+        required=False, allow_null=True, default=None, help_text="When the decision falls due."
+    )
+
+
+class InviteBody(StrictSerializer):
+    pass
+
+
+class RejectBody(StrictSerializer):
+    reason = serializers.ChoiceField(choices=[reason.value for reason in RejectionReason])
+    note = StrictText(required=False, default="", allow_blank=True, max_length=TEXT_LENGTH)
+
+    def validate_reason(self, value: str) -> RejectionReason:
+        return RejectionReason(value)
+
+
+class UndoBody(StrictSerializer):
+    version = StrictInteger(min_value=1, help_text="Of the decision to take back: the newest.")
+
+
+class RescoreBody(StrictSerializer):
+    score = StrictNumber(help_text="From 0 to 100.")
+    why = StrictText(max_length=TEXT_LENGTH)
+
+
+class ProfileBody(StrictSerializer):
+    profile = JSONObject(help_text="The whole new profile. " + _PROFILE_HELP)
+
+
+class NoteBody(StrictSerializer):
+    text = StrictText(max_length=TEXT_LENGTH)
+
+
+class RetractBody(StrictSerializer):
+    why = StrictText(max_length=TEXT_LENGTH)
+
+
+class RecordedEventSerializer(serializers.Serializer[Any]):
+    """An event as a command's answer names it."""
+
+    event_id = serializers.UUIDField()
+    event_type = serializers.CharField(source="event.event_type")
+    version = serializers.IntegerField()
+
+
+class CommandResultSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(source="candidate_id")
+    version = serializers.IntegerField()
+    status = serializers.CharField()
+    events = RecordedEventSerializer(many=True)
+    position = serializers.IntegerField()
+
+
+class HistoryEventSerializer(RecordedEventSerializer):
+    """An event with everything that is known about it, in today's schema."""
+
+    schema_version = serializers.IntegerField(source="event.schema_version")
+    position = serializers.IntegerField()
+    occurred_at = UTCDateTimeField(help_text="Business time.")
+    recorded_at = UTCDateTimeField(help_text="When the log took it in.")
+    actor = serializers.CharField(source="metadata.actor")
+    on_behalf_of = serializers.CharField(source="metadata.on_behalf_of", allow_null=True)
+    door = serializers.CharField(source="metadata.door")
+    causation_id = serializers.UUIDField(source="metadata.causation_id", allow_null=True)
+    correlation_id = serializers.UUIDField(allow_null=True)
+    data = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field, not the result
+
+    def get_data(self, recorded: Any) -> dict[str, Any]:
+        return event_data(recorded.event)
+
+
+class HistorySerializer(serializers.Serializer[Any]):
+    results = HistoryEventSerializer(many=True)
+
+
+class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.DateTimeField: UTCDateTimeField,
+    }
+    profile = serializers.DictField(help_text="Exactly as it was sent.")
+
+    class Meta:
+        model = CandidateProjection
+        fields = [
+            "id",
+            "version",
+            "status",
+            "status_since",
+            "score",
+            "profile",
+            "added_at",
+            "standby_at",
+            "due_on",
+            "invited_at",
+            "rejected_at",
+            "rejection_reason",
+            "rejection_note",
+            "changed_at",
+            "changed_by",
+            "position",
+        ]
+        read_only_fields = fields

@@ -1,0 +1,180 @@
+"""The REST door: builds a command, hands it to the service, answers with what was done."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from candidates.api import serializers as bodies
+from candidates.api.filters import CandidateFilter
+from candidates.api.pagination import AddedOrder
+from candidates.application import commands
+from candidates.application.commands import CandidateCommand
+from candidates.application.projector import SCHEMA
+from candidates.domain.candidate import Candidate
+from candidates.models import CandidateProjection
+from candidates.wiring import candidate_service, history
+from eventstore.api.requests import command_context, etag, matches
+from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
+
+READ = "candidates.view_candidateprojection"
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="1 to 255 printable ASCII characters. The same key and body again is answered "
+    "as the first time and carried out once; the same key with another body is 422.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag of the read that the decision rests on. 412 if it is stale.",
+)
+
+
+class MayUseAction(BasePermission):
+    """Asked before the body is read or the id looked up: who may not learns nothing of either."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = view.command.permission if view.command else READ
+        return bool(request.user.has_perm(needed))
+
+
+def _post(
+    name: str, body: type[serializers.Serializer[Any]], command: type[CandidateCommand]
+) -> Callable[..., Response]:
+    """A route that hands the fields of the body to a command on one candidate."""
+
+    def view(self: "CandidateViewSet", request: Request, id: str) -> Response:
+        return self.carry_out(lambda **fields: command(candidate_id=_parsed(id), **fields), body)
+
+    view.__name__ = name
+    described = extend_schema(
+        operation_id=f"candidates_{name}",
+        request=body,
+        responses=bodies.CommandResultSerializer,
+        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+    )
+    route = action(detail=True, methods=["post"], url_path=name, command=command)
+    return described(route(view))
+
+
+class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateProjection]):
+    """Reads come from the projection, writes go to the service."""
+
+    queryset = CandidateProjection.objects.all()
+    serializer_class = bodies.CandidateSerializer
+    permission_classes = [IsAuthenticated, MayUseAction]
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = CandidateFilter
+    pagination_class = AddedOrder
+    lookup_field = "id"
+    lookup_value_regex = "[^/]+"
+    command: type[CandidateCommand] | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if self.action == "create":
+            self.command = commands.AddCandidate
+        super().initial(request, *args, **kwargs)
+        if self.action != "list" and request.query_params:
+            unknown = {name: ["There is no such parameter."] for name in request.query_params}
+            raise ValidationError(unknown, code="invalid_parameter")
+
+    @extend_schema(operation_id="candidates_list")
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="candidates_add",
+        request=bodies.AddBody,
+        responses={201: bodies.CommandResultSerializer},
+        parameters=[IDEMPOTENCY_KEY],
+    )
+    def create(self, request: Request) -> Response:
+        if "If-Match" in request.headers:
+            detail = "It does not apply to a candidate that is only being added."
+            raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
+        response = self.carry_out(commands.AddCandidate, bodies.AddBody, status=201)
+        response["Location"] = reverse(
+            "candidate-detail", args=[response.data["id"]], request=request
+        )
+        return response
+
+    @extend_schema(
+        operation_id="candidates_read",
+        parameters=[
+            OpenApiParameter(
+                "If-None-Match",
+                str,
+                OpenApiParameter.HEADER,
+                description="The ETag of an earlier read: 304 while nothing has changed.",
+            )
+        ],
+    )
+    def retrieve(self, request: Request, id: str) -> Response:
+        candidate = self.queryset.filter(pk=_parsed(id)).first()
+        if candidate is None:
+            raise _not_found(_parsed(id))
+        tag = etag(candidate.version, SCHEMA)
+        if matches(request, tag):
+            return Response(status=304, headers={"ETag": tag})
+        return Response(self.get_serializer(candidate).data, headers={"ETag": tag})
+
+    @extend_schema(operation_id="candidates_history", responses=bodies.HistorySerializer)
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def history(self, request: Request, id: str) -> Response:
+        recorded = history(_parsed(id))
+        return Response(bodies.HistorySerializer({"results": recorded}).data)
+
+    standby = _post("standby", bodies.StandbyBody, commands.MoveCandidateToStandby)
+    invite = _post("invite", bodies.InviteBody, commands.InviteCandidate)
+    reject = _post("reject", bodies.RejectBody, commands.RejectCandidate)
+    undo = _post("undo", bodies.UndoBody, commands.UndoDecision)
+    rescore = _post("rescore", bodies.RescoreBody, commands.RescoreCandidate)
+    profile = _post("profile", bodies.ProfileBody, commands.ChangeProfile)
+    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate)
+    retract = _post("retract", bodies.RetractBody, commands.RetractCandidate)
+
+    def carry_out(
+        self,
+        build: Callable[..., CandidateCommand],
+        body: type[serializers.Serializer[Any]],
+        status: int = 200,
+    ) -> Response:
+        sent = body(data=self.request.data)
+        sent.is_valid(raise_exception=True)
+        command, context = build(**sent.validated_data), command_context(self.request)
+        try:
+            result = candidate_service().handle(command, context)
+        except StaleVersion as stale:
+            shown = self.queryset.filter(pk=stale.stream_id)
+            stale.projected_version = shown.values_list("version", flat=True).first()
+            raise
+        headers = {"ETag": etag(result.version, SCHEMA)}
+        if result.repeated:
+            headers["Idempotent-Replayed"] = "true"
+        answer = bodies.CommandResultSerializer(result).data
+        return Response(answer, status=status, headers=headers)
+
+
+def _parsed(id: str) -> UUID:
+    try:
+        return UUID(id)
+    except ValueError:
+        detail = "A candidate's id is a UUID."
+        raise ValidationError({"id": [detail]}, code="invalid_id") from None
+
+
+def _not_found(id: UUID) -> AggregateNotFound:
+    return AggregateNotFound(stream_type=Candidate.stream_type, stream_id=id)

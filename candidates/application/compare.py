@@ -1,0 +1,27 @@
+"""Keys that make equal what people would call the same, kept beside the value as typed."""
+
+import re
+import unicodedata
+
+_NOT_DIGITS = re.compile(r"\D+")
+# Typographic apostrophes and hyphens, which keyboards and word processors exchange freely.
+_PUNCTUATION = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "‐": "-", "–": "-"})
+
+
+def folded(text: str) -> str:
+    """Without case, accents, typographic variants and repeated white space: Muñoz -> munoz."""
+    decomposed = unicodedata.normalize("NFKD", text.translate(_PUNCTUATION))
+    unaccented = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return " ".join(unicodedata.normalize("NFKC", unaccented).casefold().split())
+
+
+def email_key(email: str) -> str:
+    """In any case the same address."""
+    return unicodedata.normalize("NFC", email.strip()).casefold()
+
+
+def phone_key(phone: str) -> str:
+    """The digits alone, as ASCII; an international prefix 00 counts as +."""
+    digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
+    ascii_digits = "".join(str(unicodedata.digit(d)) for d in digits)
+    return ascii_digits.removeprefix("00")

@@ -1,0 +1,198 @@
+"""The only door for writes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+from uuid import UUID
+
+from candidates.application.commands import (
+    ACT_ON_BEHALF,
+    BACKDATE,
+    AddCandidate,
+    CandidateCommand,
+    ChangeProfile,
+    InviteCandidate,
+    MoveCandidateToStandby,
+    NoteOnCandidate,
+    RejectCandidate,
+    RescoreCandidate,
+    RetractCandidate,
+    UndoDecision,
+)
+from candidates.domain.candidate import Candidate
+from candidates.domain.events import Status
+from candidates.domain.exceptions import AlreadyAdded
+from eventstore.application.commands import CommandContext
+from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.repository import AggregateRepository
+from eventstore.domain.events import Metadata, RecordedEvent, stream_id_of
+from eventstore.domain.exceptions import (
+    CommandReused,
+    ConcurrencyError,
+    DomainError,
+    EventAlreadyStored,
+    NotPermitted,
+    StaleVersion,
+)
+
+ATTEMPTS = 50
+"""Of n writers at one version one wins each round, so n of them need at most n rounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """What a command did: the same for the first answer and for every repeat."""
+
+    candidate_id: UUID
+    version: int
+    status: Status
+    events: tuple[RecordedEvent, ...]
+    repeated: bool = False
+
+    @property
+    def position(self) -> int:
+        return self.events[-1].position
+
+
+class CandidateService:
+    def __init__(
+        self,
+        *,
+        store: EventStore,
+        publisher: EventPublisher,
+        threshold: float,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._candidates = AggregateRepository(Candidate, store=store, publisher=publisher)
+        self._threshold = threshold
+        self._new_id = new_id
+
+    def handle(self, command: CandidateCommand, context: CommandContext) -> CommandResult:
+        """Carry out a command, or answer it once more if its id was carried out before.
+
+        A command that was refused left nothing and is decided anew. Where the caller stated no
+        version, a conflict with another writer is decided again on the newer state.
+
+        Raises NotPermitted before anything is looked up; AggregateNotFound; InvalidValue;
+        StaleVersion where a version was stated; CommandReused; and what the rules say.
+        """
+        self._require_permission(command, context)
+        metadata = context.metadata(command)
+        if repeated := self._answered(metadata):
+            return repeated
+        try:
+            return self._carry_out(command, context, metadata)
+        except (DomainError, EventAlreadyStored):
+            # A twin may have come first: its events are then what refused this one.
+            if repeated := self._answered(metadata):
+                return repeated
+            raise
+
+    def _require_permission(self, command: CandidateCommand, context: CommandContext) -> None:
+        needed = [command.permission]
+        if context.occurred_at is not None:
+            needed.append(BACKDATE)
+        if context.on_behalf_of is not None:
+            needed.append(ACT_ON_BEHALF)
+        for permission in needed:
+            if not context.allows(permission):
+                raise NotPermitted(permission=permission)
+
+    def _carry_out(
+        self, command: CandidateCommand, context: CommandContext, metadata: Metadata
+    ) -> CommandResult:
+        attempt = 0
+        while True:
+            attempt += 1
+            candidate = self._decide(command, context)
+            try:
+                recorded = self._candidates.save(
+                    candidate,
+                    metadata=metadata,
+                    correlation_id=context.correlation_id,
+                    occurred_at=context.occurred_at,
+                )
+            except ConcurrencyError as error:
+                if isinstance(command, AddCandidate):
+                    raise AlreadyAdded from error
+                if context.expected_version is not None:
+                    raise self._stale(candidate.id, context.expected_version) from error
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                return CommandResult(
+                    candidate_id=candidate.id,
+                    version=candidate.version,
+                    status=candidate.status,
+                    events=tuple(recorded),
+                )
+
+    def _decide(self, command: CandidateCommand, context: CommandContext) -> Candidate:
+        if isinstance(command, AddCandidate):
+            return Candidate.add(
+                command.candidate_id or self._stream_id(context),
+                profile=command.profile,
+                score=command.score,
+            )
+        candidate = self._candidates.get(command.candidate_id)
+        if context.expected_version not in (None, candidate.version):
+            raise self._stale(candidate.id, context.expected_version)
+        match command:
+            case MoveCandidateToStandby(until=until):
+                candidate.move_to_standby(until=until)
+            case InviteCandidate():
+                candidate.invite(threshold=self._threshold)
+            case RejectCandidate(reason=reason, note=note):
+                candidate.reject(reason=reason, note=note, threshold=self._threshold)
+            case UndoDecision(version=version):
+                candidate.undo(version=version)
+            case RescoreCandidate(score=score, why=why):
+                candidate.rescore(score=score, why=why)
+            case ChangeProfile(profile=profile):
+                candidate.change_profile(profile=profile)
+            case NoteOnCandidate(text=text):
+                candidate.note(text=text)
+            case RetractCandidate(why=why):
+                candidate.retract(why=why)
+            case _:
+                assert_never(command)
+        return candidate
+
+    def _stream_id(self, context: CommandContext) -> UUID:
+        return stream_id_of(context.command_id) if context.command_id else self._new_id()
+
+    def _answered(self, metadata: Metadata) -> CommandResult | None:
+        """The answer this command had before, from the log alone; None if it had none.
+
+        Its events are published once more, which mends a projection that missed them.
+        Raises CommandReused where the id stands for other content.
+        """
+        if metadata.causation_id is None:
+            return None
+        recorded = self._store.read_command(metadata.causation_id)
+        if not recorded:
+            return None
+        if recorded[0].metadata.command_digest != metadata.command_digest:
+            raise CommandReused(command_id=metadata.causation_id)
+        version = recorded[-1].version
+        candidate = self._candidates.get(recorded[-1].stream_id, until=version)
+        self._publisher.publish(recorded)
+        return CommandResult(
+            candidate_id=candidate.id,
+            version=version,
+            status=candidate.status,
+            events=tuple(recorded),
+            repeated=True,
+        )
+
+    def _stale(self, candidate_id: UUID, expected: int) -> StaleVersion:
+        newest = self._store.read_stream(candidate_id)[-1]
+        return StaleVersion(
+            stream_id=candidate_id,
+            expected=expected,
+            current_version=newest.version,
+            changed_by=newest.metadata.actor,
+            changed_at=newest.recorded_at,
+        )
