@@ -1,0 +1,29 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class RecruitmentConfig(AppConfig):
+    name = "recruitment"
+
+    def ready(self) -> None:
+        post_migrate.connect(grant_groups)
+
+
+def grant_groups(sender: AppConfig, using: str, **_: Any) -> None:
+    """Give the app's permissions to the groups its config names, and make those groups.
+
+    Nothing that a person granted besides is taken back. Runs behind django.contrib.auth's own
+    receiver, which makes the permissions.
+    """
+    from django.contrib.auth.models import Group, Permission
+
+    groups: dict[str, list[str]] = getattr(sender, "groups", {})
+    for name, codenames in groups.items():
+        group, _created = Group.objects.using(using).get_or_create(name=name)
+        group.permissions.add(
+            *Permission.objects.using(using).filter(
+                content_type__app_label=sender.label, codename__in=codenames
+            )
+        )

@@ -1,0 +1,129 @@
+"""Every failure under /api/ becomes application/problem+json (RFC 9457), here and nowhere else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from eventstore.domain.exceptions import (
+    AggregateNotFound,
+    CommandReused,
+    DomainError,
+    InvalidValue,
+    NotPermitted,
+    StaleVersion,
+)
+
+CONTENT_TYPE = "application/problem+json"
+_STATUS: Sequence[tuple[type[DomainError], int]] = [
+    (InvalidValue, 400),
+    (NotPermitted, 403),
+    (AggregateNotFound, 404),
+    (StaleVersion, 412),
+    (CommandReused, 422),
+    (DomainError, 409),
+]
+
+
+class Refusal(APIException):
+    """A domain error on its way through DRF, which rolls back what must be rolled back."""
+
+    def __init__(self, error: DomainError) -> None:
+        self.status_code = next(status for cls, status in _STATUS if isinstance(error, cls))
+        super().__init__(detail=str(error), code=error.code)
+        self.error = error
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
+    raised = Refusal(error) if isinstance(error, DomainError) else error
+    response = exception_handler(raised, context)
+    if response is None:
+        return None
+    response.data = _body(raised, response)
+    response.content_type = CONTENT_TYPE
+    return response
+
+
+def _body(raised: Exception, response: Response) -> dict[str, Any]:
+    status = response.status_code
+    match raised:
+        case Refusal(error=InvalidValue() as error):
+            found = {"pointer": error.pointer, "detail": error.detail, "code": error.rule}
+            return problem(status, code=error.code, detail=str(error), errors=[found])
+        case Refusal(error=error):
+            data = {field.name: getattr(error, field.name) for field in fields(error)}
+            return problem(status, code=error.code, detail=str(error), **data)
+        case ValidationError(detail=details):
+            errors = list(_flattened(details))
+            summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
+            return problem(status, code="invalid", detail=summary, errors=errors)
+    # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
+    detail: ErrorDetail = response.data["detail"]
+    return problem(status, code=str(detail.code), detail=str(detail))
+
+
+def problem(status: int, *, code: str, detail: str, **members: Any) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **members,
+    }
+
+
+def _flattened(details: Any, pointer: str = "") -> Iterator[dict[str, str]]:
+    match details:
+        case Mapping():
+            for key, value in details.items():
+                field = "" if key == "non_field_errors" else str(key)
+                step = InvalidValue(pointer="", rule="", detail="").under(field).pointer
+                yield from _flattened(value, pointer + step if field else pointer)
+        case list() | tuple():
+            for value in details:
+                yield from _flattened(value, pointer)
+        case _:
+            code = getattr(details, "code", "invalid")
+            yield {"pointer": pointer, "detail": str(details), "code": code}
+
+
+@csrf_exempt
+def no_such_path(request: HttpRequest) -> HttpResponse:
+    hint = "" if request.path.endswith("/") else " Paths end with a slash."
+    return _response(404, code="not_found", detail=f"There is nothing at this path.{hint}")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    if not _in_api(request):
+        return defaults.bad_request(request, exception)
+    return _response(400, code="bad_request", detail="The request cannot be read.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return (
+        no_such_path(request) if _in_api(request) else defaults.page_not_found(request, exception)
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    if not _in_api(request):
+        return defaults.server_error(request)
+    return _response(500, code="internal_error", detail="Something failed here; it was logged.")
+
+
+def _in_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def _response(status: int, *, code: str, detail: str) -> HttpResponse:
+    body = problem(status, code=code, detail=detail)
+    return JsonResponse(body, status=status, content_type=CONTENT_TYPE)

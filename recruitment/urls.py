@@ -1,0 +1,20 @@
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from recruitment import errors
+
+api: list[URLPattern | URLResolver] = [
+    path("", include("candidates.api.urls")),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    # Django's own handler404 does not run under DEBUG.
+    re_path("^api(?:/.*)?$", errors.no_such_path),
+]
+handler400 = errors.bad_request
+handler404 = errors.page_not_found
+handler500 = errors.server_error

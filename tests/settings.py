@@ -1,0 +1,18 @@
+"""The project's settings with what only tests may use."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 50)
+
+from recruitment.settings import *  # noqa: F403
+from recruitment.settings import DATABASES
+
+# A hash that is cheap to make: nobody attacks these passwords.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file: threads share nothing of a database in memory, and it has no WAL.
+    DATABASES["default"]["TEST"] = {
+        "NAME": os.path.join(tempfile.gettempdir(), f"recruitment-tests-{os.getuid()}.sqlite3")
+    }
