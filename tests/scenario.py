@@ -16,6 +16,9 @@ CANDIDATE_ID = UUID("0190a000-0000-7000-8000-000000000001")
 class Scenario:
     """`scenario.given(*events).when(Candidate.invite, threshold=75.0).then(*events)`"""
 
+    _candidate: Candidate
+    _decide: Callable[[], Any]
+
     def given(self, *events: DomainEvent) -> "Scenario":
         self._candidate = Candidate(CANDIDATE_ID)
         self._candidate.replay(events, head=StreamHead(version=len(events)))
