@@ -97,5 +97,11 @@ class ProjectionRows(Protocol):
         `rows` is consumed inside. Returns how many there are now.
         """
 
-    def behind(self, stream_type: str) -> Iterator[UUID]:
-        """The streams whose row is missing or older than the log."""
+    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
+        """Add rows where there are none; one that is there by now stays as it is.
+
+        Returns how many were offered.
+        """
+
+    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
+        """The streams whose row is missing or older than the log, with the row's version (or 0)."""

@@ -58,11 +58,13 @@ class Projection:
 
     def repair(self) -> int:
         """Heal every stream whose row is missing or behind. Returns how many there were."""
-        healed = 0
-        for stream_id in self._rows.behind(self._projector.stream_type):
-            self.heal(stream_id)
-            healed += 1
-        return healed
+        behind = list(self._rows.behind(self._projector.stream_type))
+        for stream_id, shown in behind:
+            if shown:
+                self.heal(stream_id)
+        missing = (self._store.read_stream(stream_id) for stream_id, shown in behind if not shown)
+        self._rows.add_missing(self._row(stream) for stream in missing)
+        return len(behind)
 
     def replay(self) -> Replayed:
         """Build all rows anew from the log, in stream order, and put them in place at once."""
@@ -71,16 +73,19 @@ class Projection:
         def rebuilt() -> Iterator[tuple[UUID, int, Mapping[str, object]]]:
             nonlocal events
             log = self._store.read_by_stream(self._projector.stream_type)
-            for stream_id, recorded in groupby(log, key=lambda recorded: recorded.stream_id):
+            for _, recorded in groupby(log, key=lambda recorded: recorded.stream_id):
                 stream = list(recorded)
                 events += len(stream)
-                yield stream_id, stream[-1].version, self._fold(stream)
+                yield self._row(stream)
 
         rows = self._rows.replace_all(rebuilt())
         return Replayed(events=events, rows=rows)
 
     def _missing(self, stream_id: UUID) -> list[RecordedEvent]:
         return self._store.read_stream(stream_id, after=self._rows.version(stream_id))
+
+    def _row(self, stream: Sequence[RecordedEvent]) -> tuple[UUID, int, Mapping[str, object]]:
+        return stream[0].stream_id, stream[-1].version, self._fold(stream)
 
     def _fold(self, events: Iterable[RecordedEvent]) -> dict[str, object]:
         columns: dict[str, object] = {}

@@ -139,8 +139,16 @@ class InMemoryProjectionRows:
             self.rows = rebuilt
         return len(rebuilt)
 
-    def behind(self, stream_type: str) -> Iterator[UUID]:
+    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
+        offered = list(rows)
+        for stream_id, version, columns in offered:
+            self.advance(stream_id, expected=0, version=version, changes=columns)
+        return len(offered)
+
+    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
         heads = {
             event.stream_id: event.version for event in self._store.read_by_stream(stream_type)
         }
-        yield from (stream_id for stream_id, at in heads.items() if self.version(stream_id) < at)
+        for stream_id, newest in heads.items():
+            if (shown := self.version(stream_id)) < newest:
+                yield stream_id, shown

@@ -40,27 +40,27 @@ class DjangoProjectionRows:
         return True
 
     def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, Any]]]) -> int:
-        manager = self._model._default_manager
-        count = 0
         with transaction.atomic():
-            manager.all().delete()
-            fresh = (
-                self._model(pk=id, version=version, **columns) for id, version, columns in rows
-            )
-            while batch := list(islice(fresh, BATCH)):
-                # A row that a command adds meanwhile stays: whoever added it keeps it up to date.
-                manager.bulk_create(batch, ignore_conflicts=True)
-                count += len(batch)
+            self._model._default_manager.all().delete()
+            # A row that a command adds meanwhile stays: whoever added it keeps it up to date.
+            return self.add_missing(rows)
+
+    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, Any]]]) -> int:
+        count = 0
+        fresh = (self._model(pk=id, version=version, **columns) for id, version, columns in rows)
+        while batch := list(islice(fresh, BATCH)):
+            self._model._default_manager.bulk_create(batch, ignore_conflicts=True)
+            count += len(batch)
         return count
 
-    def behind(self, stream_type: str) -> Iterator[UUID]:
+    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
         shown = self._model._default_manager.filter(pk=OuterRef("stream_id")).values("version")[:1]
         streams = (
             StorageEvent.objects.filter(stream_type=stream_type)
             .values("stream_id")
             .annotate(newest=Max("version"), shown=Coalesce(Subquery(shown), 0))
             .filter(newest__gt=models.F("shown"))
-            .values_list("stream_id", flat=True)
+            .values_list("stream_id", "shown")
         )
         # Listed first: the caller changes the rows that the question is about.
         yield from list(streams)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
 
 from eventstore.domain.events import (
     DomainEvent,
@@ -16,21 +16,18 @@ from eventstore.domain.events import (
     event_id_of,
 )
 from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
-from eventstore.infrastructure.append import dialect_of
+from eventstore.infrastructure.driver import TABLE, driver_of
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent
 
 ROWS_PER_STATEMENT = 1000
 """Both databases bound the number of parameters: 32,766 on SQLite."""
-COMMAND_PROBE = 4
-"""Few commands record more events than this: they are found by one look at the index."""
 
 
 class DjangoEventStore:
     """Outside a transaction an append is one statement, which is its own transaction.
 
-    It goes to the driver's connection below Django's cursor, so Django's query log and execute
-    wrappers do not see it; errors are Django's all the same.
+    Inside one it is a savepoint. Errors are Django's, although the statements are the driver's.
     """
 
     def __init__(self, mapper: EventMapper, *, clock: Callable[[], datetime]) -> None:
@@ -68,41 +65,41 @@ class DjangoEventStore:
         ]
 
     def head(self, stream_id: UUID) -> StreamHead:
-        newest = (
-            StorageEvent.objects.filter(stream_id=stream_id)
-            .order_by("-version")
-            .values("version", "occurred_at", "recorded_at")
-            .first()
-        )
-        return StreamHead(**newest) if newest else StreamHead()
+        newest = f"(SELECT max(version) FROM {TABLE} WHERE stream_id = %s)"
+        found = self._select(f"stream_id = %s AND version = {newest}", [stream_id, stream_id])
+        return StreamHead.at(found[0]) if found else StreamHead()
 
     def read_stream(
         self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> list[RecordedEvent]:
-        events = StorageEvent.objects.filter(stream_id=stream_id, version__gt=after)
-        if until is not None:
-            events = events.filter(version__lte=until)
-        return list(self._read(events.order_by("version")))
+        if until is None:
+            return self._select("stream_id = %s AND version > %s", [stream_id, after])
+        within = "stream_id = %s AND version > %s AND version <= %s"
+        return self._select(within, [stream_id, after, until])
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
-        found: list[RecordedEvent] = []
-        while len(found) % COMMAND_PROBE == 0:
-            first = len(found)
-            ids = [event_id_of(command_id, first + i) for i in range(COMMAND_PROBE)]
-            events = StorageEvent.objects.filter(event_id__in=ids).order_by("version")
-            found.extend(self._read(events))
-            if len(found) == first:
-                break
-        return found
+        # One equality: PostgreSQL keeps a prepared plan, and for a list of ids made while the
+        # table was small that plan would read all of it for ever.
+        first = self._select("event_id = %s", [event_id_of(command_id, 0)])
+        if not first:
+            return []
+        later = self.read_stream(first[0].stream_id, after=first[0].version)
+        return first + list(takewhile(lambda r: r.metadata.causation_id == command_id, later))
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
         events = StorageEvent.objects.filter(stream_type=stream_type)
-        return self._read(events.order_by("stream_id", "version"))
-
-    def _read(self, events: "QuerySet[StorageEvent]") -> Iterator[RecordedEvent]:
-        columns = events.values_list("position", *StorageRow._fields)
+        columns = events.order_by("stream_id", "version").values_list(
+            "position", *StorageRow._fields
+        )
         for position, *row in columns.iterator(chunk_size=2000):
-            yield self._mapper.recorded(StorageRow(*row), position)
+            yield self._mapper.recorded(StorageRow._make(row), position)
+
+    def _select(self, where: str, parameters: Sequence[object]) -> list[RecordedEvent]:
+        driver = driver_of(connection)
+        connection.ensure_connection()
+        with connection.wrap_database_errors:
+            rows = driver.select(connection.connection, where, parameters)
+        return [self._mapper.recorded(row, position) for row, position in rows]
 
     def _assumed(self, stream_id: UUID, version: int) -> StreamHead:
         head = self.head(stream_id)
@@ -110,18 +107,18 @@ class DjangoEventStore:
         return head if head.version == version else StreamHead(version=version)
 
     def _insert(self, rows: list[StorageRow], head: StreamHead) -> list[int]:
-        dialect = dialect_of(connection)
+        driver = driver_of(connection)
         connection.ensure_connection()
         try:
             if connection.get_autocommit() and len(rows) <= ROWS_PER_STATEMENT:
                 with connection.wrap_database_errors:
-                    positions = dialect.insert(connection.connection, rows)
+                    positions = driver.insert(connection.connection, rows)
             else:
                 positions = []
                 with transaction.atomic(), connection.wrap_database_errors:
                     for i in range(0, len(rows), ROWS_PER_STATEMENT):
                         part = rows[i : i + ROWS_PER_STATEMENT]
-                        positions += dialect.insert(connection.connection, part)
+                        positions += driver.insert(connection.connection, part)
         except IntegrityError as error:
             if EVENT_ID_CONSTRAINT in str(error):
                 raise self._already_stored(rows) from error

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eventstore.infrastructure.append import dialect_of
-from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent
+from eventstore.infrastructure.driver import TABLE, driver_of
+from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT
 
-_TABLE = StorageEvent._meta.db_table
 _REFUSAL = "eventstore: stored events are never changed or removed"
 
 
@@ -25,7 +24,7 @@ _SQLITE = [
     *(
         Trigger(
             name=f"eventstore_no_{verb.lower()}",
-            sql=f"CREATE TRIGGER eventstore_no_{verb.lower()} BEFORE {verb} ON {_TABLE} "
+            sql=f"CREATE TRIGGER eventstore_no_{verb.lower()} BEFORE {verb} ON {TABLE} "
             f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
         )
         for verb in ("UPDATE", "DELETE")
@@ -34,13 +33,13 @@ _SQLITE = [
     # message names the constraint: an append must tell a repeat from a conflict.
     Trigger(
         name="eventstore_no_replace",
-        sql=f"CREATE TRIGGER eventstore_no_replace BEFORE INSERT ON {_TABLE} BEGIN SELECT CASE "
-        f"WHEN EXISTS (SELECT 1 FROM {_TABLE} WHERE event_id = NEW.event_id) "
+        sql=f"CREATE TRIGGER eventstore_no_replace BEFORE INSERT ON {TABLE} BEGIN SELECT CASE "
+        f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE event_id = NEW.event_id) "
         f"THEN RAISE(ABORT, '{EVENT_ID_CONSTRAINT}: this event is stored already') "
-        f"WHEN EXISTS (SELECT 1 FROM {_TABLE} "
+        f"WHEN EXISTS (SELECT 1 FROM {TABLE} "
         "WHERE stream_id = NEW.stream_id AND version = NEW.version) "
         f"THEN RAISE(ABORT, '{VERSION_CONSTRAINT}: this version is stored already') "
-        f"WHEN EXISTS (SELECT 1 FROM {_TABLE} WHERE position = NEW.position) "
+        f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE position = NEW.position) "
         f"THEN RAISE(ABORT, '{_REFUSAL}') END; END",
     ),
 ]
@@ -61,8 +60,8 @@ def ensure_triggers(connection: BaseDatabaseWrapper) -> list[str]:
     Nothing is touched where all is in place. Raises ImproperlyConfigured for a database that is
     neither SQLite nor PostgreSQL.
     """
-    dialect_of(connection)
-    if _TABLE not in connection.introspection.table_names():
+    driver_of(connection)
+    if TABLE not in connection.introspection.table_names():
         return []
     triggers = _SQLITE if connection.vendor == "sqlite" else _POSTGRESQL
     with transaction.atomic(using=connection.alias):
@@ -75,7 +74,7 @@ def ensure_triggers(connection: BaseDatabaseWrapper) -> list[str]:
 
 def drop_triggers(connection: BaseDatabaseWrapper) -> None:
     """For a test database that is to be emptied."""
-    on_table = "" if connection.vendor == "sqlite" else f" ON {_TABLE}"
+    on_table = "" if connection.vendor == "sqlite" else f" ON {TABLE}"
     with connection.cursor() as cursor:
         for name in _stored(connection):
             cursor.execute(f"DROP TRIGGER {name}{on_table}")
@@ -87,14 +86,14 @@ def _stored(connection: BaseDatabaseWrapper) -> dict[str, str]:
         if connection.vendor == "sqlite":
             cursor.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
-                [_TABLE],
+                [TABLE],
             )
         else:
             cursor.execute(
                 "SELECT tgname, CASE tgenabled WHEN 'A' THEN prosrc ELSE '' END FROM pg_trigger "
                 "JOIN pg_proc ON pg_proc.oid = tgfoid "
                 "WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal",
-                [_TABLE],
+                [TABLE],
             )
         return dict(cursor.fetchall())
 
@@ -110,8 +109,8 @@ def _create(connection: BaseDatabaseWrapper, trigger: Trigger) -> None:
             f"AS $body${trigger.sql}$body$"
         )
         cursor.execute(
-            f"CREATE OR REPLACE TRIGGER {trigger.name} {trigger.events} ON {_TABLE} "
+            f"CREATE OR REPLACE TRIGGER {trigger.name} {trigger.events} ON {TABLE} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {trigger.name}()"
         )
         # ALWAYS: also where a restore or a replica has switched ordinary triggers off.
-        cursor.execute(f"ALTER TABLE {_TABLE} ENABLE ALWAYS TRIGGER {trigger.name}")
+        cursor.execute(f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {trigger.name}")
