@@ -6,6 +6,8 @@ from uuid import UUID
 import uuid_utils.compat as uuid_utils
 from django.conf import settings
 
+from candidates.application.history_import import HistoryImport
+from candidates.application.history_map import HistoryMap
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
 from candidates.domain.candidate import Candidate
@@ -32,14 +34,24 @@ def candidate_service() -> CandidateService:
     )
 
 
-def trial_service() -> CandidateService:
-    """Decides as the real one does and keeps nothing."""
-    return CandidateService(
-        store=eventstore.trial_store(),
-        publisher=eventstore.trial_publisher(),
+def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) -> HistoryImport:
+    """Decides as the service does and tells no projection: the caller repairs them at the end.
+
+    A dry run decides on top of the log and keeps nothing.
+    """
+    store = eventstore.trial_store() if dry_run else eventstore.event_store()
+    service = CandidateService(
+        store=store,
+        publisher=eventstore.silent_publisher(),
         threshold=settings.SCORE_THRESHOLD,
         new_id=uuid_utils.uuid7,
     )
+    return HistoryImport(history_map, service=service, store=store, batch_id=batch_id)
+
+
+def repair() -> int:
+    """Bring every row that is missing or behind up to the log. Returns how many there were."""
+    return eventstore.projections()[CandidateProjector.name].repair()
 
 
 def history(candidate_id: UUID) -> list[RecordedEvent]:

@@ -80,12 +80,12 @@ class CandidateService:
         """
         self._require_permission(command, context)
         metadata = context.metadata(command)
-        if repeated := self._answered(metadata):
-            return repeated
         try:
             return self._carry_out(command, context, metadata)
         except (DomainError, EventAlreadyStored):
-            # A twin may have come first: its events are then what refused this one.
+            # Where the command was carried out before, its own events are what refused it now:
+            # their ids are taken, or they moved the version or the status. So looking first
+            # would find nothing that this does not, and the first time costs no look-up.
             if repeated := self._answered(metadata):
                 return repeated
             raise
