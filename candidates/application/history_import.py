@@ -72,7 +72,10 @@ class HistoryImport:
         self._newest: dict[UUID, int] = {}
 
     def take(self, line: int, row: Mapping[str | None, Any]) -> Taken:
-        """Decide one row as `csv.DictReader` gives it. A bad one is refused and changes nothing."""
+        """Decide one row as `csv.DictReader` gives it; empty where even that could not be read.
+
+        A bad one is refused and changes nothing.
+        """
         key = row.get(self._map.stream) or ""
         try:
             _check_cells(row)
@@ -130,6 +133,8 @@ class HistoryImport:
 
 def _check_cells(row: Mapping[str | None, Any]) -> None:
     """Raises BadRow. DictReader keeps surplus cells under None and fills missing ones with it."""
+    if not row:
+        raise BadRow("unreadable_row")
     if None in row:
         raise BadRow("surplus_column")
     for cell in row.values():

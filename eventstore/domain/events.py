@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
-from eventstore.domain.exceptions import OccurredInFuture, OccurredOutOfOrder
+from eventstore.domain.exceptions import InvalidValue, OccurredInFuture, OccurredOutOfOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +74,16 @@ class StreamHead:
         Neither goes back within a stream. A stated business time that would is refused; an
         unstated one, and the store's own clock, are raised to the predecessor's.
 
-        Raises OccurredInFuture and OccurredOutOfOrder.
+        Both are given in UTC. Raises OccurredInFuture, OccurredOutOfOrder, and InvalidValue for a
+        time without its offset.
         """
         recorded_at = max(now, self.recorded_at or now)
         if stated is None:
             return max(now, self.occurred_at or now), recorded_at
+        if stated.tzinfo is None:
+            detail = "A time needs its offset from UTC."
+            raise InvalidValue(pointer="/occurred_at", rule="naive_time", detail=detail)
+        stated = stated.astimezone(UTC)
         if stated > now:
             raise OccurredInFuture(stated=stated, now=now)
         if self.occurred_at is not None and stated < self.occurred_at:

@@ -1,0 +1,335 @@
+"""`manage.py import_history`: another system's log becomes commands, each row at most once."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from candidates.models import CandidateProjection
+from eventstore.models import StorageEvent
+
+HERE = Path(__file__).parent
+LOG, MAP = HERE / "history.csv", HERE / "history_map.json"
+SUMMARY = "added 2, standby 1, invited 1, rejected 1, refused 5, ignored 1"
+HIRING = HERE.parent.parent.parent / "shared" / "data"
+
+pytestmark = pytest.mark.django_db
+
+
+def run(log: Path = LOG, map_file: Path = MAP, **options: Any) -> list[str]:
+    """The lines on standard output."""
+    out = io.StringIO()
+    arguments = ["import_history", str(log), f"--map={map_file}"]
+    call_command(*arguments, stdout=out, stderr=io.StringIO(), **options)
+    return out.getvalue().splitlines()
+
+
+def report_of(path: Path) -> list[tuple[int, str, str]]:
+    with path.open(newline="") as file:
+        return [(int(row["line"]), row["key"], row["code"]) for row in csv.DictReader(file)]
+
+
+def rows() -> list[dict[str, Any]]:
+    return [dict(row) for row in CandidateProjection.objects.order_by("id").values()]
+
+
+def log() -> list[tuple[Any, ...]]:
+    columns = ("event_id", "stream_id", "version", "event_type", "data", "metadata", "occurred_at")
+    return list(StorageEvent.objects.order_by("stream_id", "version").values_list(*columns))
+
+
+def written(tmp_path: Path, *lines: bytes, name: str = "log.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(
+        b"case,activity,at,who,years,mail\n" + b"".join(line + b"\n" for line in lines)
+    )
+    return path
+
+
+def test_rows_become_commands_in_file_order(tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    assert run(report=report) == [SUMMARY]
+    assert report_of(report) == [
+        (6, "B", "score_below_threshold"),
+        (9, "B", "wrong_status"),
+        (10, "A", "wrong_status"),
+        (11, "C", "not_found"),
+        (12, "B", "already_added"),
+    ]
+    candidates = {row["external_id"]: row for row in rows()}
+    assert (candidates["A"]["status"], candidates["A"]["score"]) == ("REJECTED", 100.0)
+    assert candidates["A"]["profile"] == {
+        "email": "ann@example.org",
+        "years": "12",
+        "external_id": "A",
+    }
+    assert candidates["A"]["rejection_reason"] == "withdrew"
+    assert (candidates["B"]["status"], candidates["B"]["score"]) == ("STANDBY", 50.0)
+    assert candidates["B"]["profile"] == {"years": "5", "external_id": "B"}
+
+
+def test_events_keep_actor_time_door_row_and_batch() -> None:
+    run()
+    events = StorageEvent.objects.order_by("position")
+    kept = [(json.loads(event.metadata), event.occurred_at.isoformat()) for event in events]
+    assert [(m["actor"], m["door"], m["source_row"], at) for m, at in kept] == [
+        ("desk", "import", 2, "2020-01-01T08:00:00+00:00"),
+        ("rita", "import", 3, "2020-01-02T08:00:00+00:00"),
+        ("desk", "import", 5, "2020-01-01T08:00:00+00:00"),
+        ("rita", "import", 7, "2020-01-03T08:00:00+00:00"),
+        ("old tracker", "import", 8, "2020-01-03T07:00:00+00:00"),
+    ]
+    assert len({event.correlation_id for event in events} - {None}) == 1
+
+
+def test_gzip_and_plain_files_are_the_same(tmp_path: Path) -> None:
+    packed = tmp_path / "log.csv.gz"
+    packed.write_bytes(gzip.compress(LOG.read_bytes()))
+    assert run(packed) == [SUMMARY]
+    first = log()
+    assert run()[-1].startswith("added 0, standby 0, invited 0, rejected 0")
+    assert log() == first
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    assert run(dry_run=True, report=report) == [SUMMARY]
+    assert len(report_of(report)) == 5
+    assert not StorageEvent.objects.exists()
+    assert not CandidateProjection.objects.exists()
+
+
+def test_the_same_file_again_stores_nothing_and_says_so(tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    run()
+    before = log(), rows()
+    again = run(report=report)
+    assert again == [
+        "0 events stored; 6 rows were decided by an earlier run",
+        "added 0, standby 0, invited 0, rejected 0, refused 4, ignored 1",
+    ]
+    assert (log(), rows()) == before
+    assert run(dry_run=True) == again
+
+
+def test_a_file_that_has_grown_continues(tmp_path: Path) -> None:
+    lines = LOG.read_bytes().splitlines(keepends=True)
+    part = tmp_path / "log.csv"
+    part.write_bytes(b"".join(lines[:5]))
+    run(part)
+    part.write_bytes(b"".join(lines))
+    run(part)
+    grown = log()
+    assert len(grown) == 5
+    assert rows() == sorted(rows(), key=lambda row: row["id"])
+    assert {json.loads(event[5])["source_row"] for event in grown} == {2, 3, 5, 7, 8}
+
+
+def test_another_system_with_the_same_keys_is_another_stream(tmp_path: Path) -> None:
+    run()
+    other = tmp_path / "map.json"
+    other.write_text(MAP.read_text().replace("old tracker", "newer tracker"))
+    assert run(map_file=other) == [SUMMARY]
+    assert CandidateProjection.objects.filter(external_id="A").count() == 2
+
+
+APPLY = b"D,apply,2020-01-01T08:00:00+00:00,desk,9,d@example.org"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk", "missing_column"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,9,m,more", "surplus_column"),
+        (b"E,apply,yesterday,desk,9,m", "unreadable_time"),
+        (b"E,apply,,desk,9,m", "unreadable_time"),
+        (b"E,apply,2020-01-01T08:00:00,desk,9,m", "unreadable_time"),
+        (b"E,apply,2999-01-01T08:00:00+00:00,desk,9,m", "occurred_in_future"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,many,m", "unreadable_score"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,,m", "unreadable_score"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,nan,m", "unreadable_score"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,-1,m", "out_of_range"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,9,M\xfcller", "not_utf8"),
+        (b"\xff\xfe,apply,2020-01-01T08:00:00+00:00,desk,9,m", "not_utf8"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,9,a\x00b", "nul_character"),
+        (b",apply,2020-01-01T08:00:00+00:00,desk,9,m", "blank_key"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,9," + b"x" * 140_000, "unreadable_row"),
+        (b"E,apply,2020-01-01T08:00:00+00:00,desk,9," + b"x" * 100_000, "too_large"),
+        (b"D,talk,2019-01-01T08:00:00+00:00,rita,9,m", "occurred_out_of_order"),
+    ],
+)
+def test_a_bad_row_is_reported_by_its_line_and_the_rest_goes_on(
+    tmp_path: Path, line: bytes, code: str
+) -> None:
+    bad, report = written(tmp_path, APPLY, line, APPLY.replace(b"D,", b"F,")), tmp_path / "r.csv"
+    assert run(bad, report=report) == [
+        "added 2, standby 0, invited 0, rejected 0, refused 1, ignored 0"
+    ]
+    ((number, _, reported),) = report_of(report)
+    assert (number, reported) == (3, code)
+    assert sorted(row["external_id"] for row in rows()) == ["D", "F"]
+
+
+def test_a_quoted_line_break_does_not_shift_the_line_numbers(tmp_path: Path) -> None:
+    broken = written(tmp_path, APPLY.replace(b"d@example.org", b'"two\nlines"'), b"E,apply,x,y,1,m")
+    run(broken, report=tmp_path / "r.csv")
+    assert report_of(tmp_path / "r.csv") == [(4, "E", "unreadable_time")]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    marked = tmp_path / "log.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + LOG.read_bytes())
+    assert run(marked) == [SUMMARY]
+
+
+def test_report_events_and_ignored_rows_are_all_the_rows(tmp_path: Path) -> None:
+    run(report=tmp_path / "r.csv")
+    everything = len(report_of(tmp_path / "r.csv")) + StorageEvent.objects.count() + 1
+    assert everything == len(LOG.read_text().splitlines()) - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"score": None}, "lacks score"),
+        ({"extra": 1}, "mean nothing: extra"),
+        ({"stream": 5}, "stream is not a text"),
+        ({"commands": {"talk": {"command": "promote"}}}, "talk: command is one of"),
+        ({"commands": {"talk": {"command": "reject", "reason": "tired"}}}, "talk: reason is one"),
+        ({"commands": {"talk": {"command": "add", "x": 1}}}, "talk: x means nothing"),
+        ({"commands": {"talk": {"command": "reject", "x": 1}}}, "talk: x means nothing"),
+        ({"commands": []}, "commands is not a JSON object"),
+        ({"score": {"column": "years", "factor": "2"}}, "factor is not a number"),
+        ({"profile": {"mail": 7}}, "mail is not a text"),
+        ({"actor": "nobody"}, "no column nobody"),
+    ],
+)
+def test_a_map_that_will_not_do_is_refused_by_name(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    plain = {**json.loads(MAP.read_text()), **change}
+    broken = tmp_path / "map.json"
+    broken.write_text(json.dumps({k: v for k, v in plain.items() if v is not None}))
+    with pytest.raises(CommandError, match=words):
+        run(map_file=broken)
+    assert not StorageEvent.objects.exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\udcff"])
+def test_a_map_that_is_no_map_is_refused(tmp_path: Path, content: str) -> None:
+    broken = tmp_path / "map.json"
+    broken.write_text(content, errors="surrogateescape")
+    with pytest.raises(CommandError, match="JSON"):
+        run(map_file=broken)
+
+
+def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    with pytest.raises(CommandError, match="log cannot be read"):
+        run(missing)
+    with pytest.raises(CommandError, match="map cannot be read"):
+        run(map_file=missing)
+    with pytest.raises(CommandError, match="report cannot be written"):
+        run(report=missing / "report.csv")
+
+
+def test_a_file_that_ends_in_the_middle_keeps_what_came_before(tmp_path: Path) -> None:
+    lines = LOG.read_bytes() + b"".join(
+        b"G%d,apply,2020-01-01T08:00:00+00:00,desk,%d,%x\n" % (n, n % 10, hash(n) ** 3)
+        for n in range(5000)
+    )
+    cut = tmp_path / "log.csv.gz"
+    cut.write_bytes(gzip.compress(lines)[:-2000])
+    with pytest.raises(CommandError, match=r"after \d+ rows"):
+        run(cut)
+    added = StorageEvent.objects.filter(event_type="candidate.added").count()
+    assert 0 < added < 5000
+    assert CandidateProjection.objects.count() == added
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_killed_run_started_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """SIGKILL between two commits and in the middle of a chunk, then run to the end."""
+    big = written(
+        tmp_path,
+        *(
+            line % n
+            for n in range(3000)
+            for line in (
+                b"K%d,apply,2020-01-01T08:00:00+00:00,desk,9,m",
+                b"K%d,talk,2020-01-02T08:00:00+00:00,rita,9,m",
+                b"K%d,talk,2020-01-03T08:00:00+00:00,rita,9,m",
+            )
+        ),
+    )
+    database = dict(connection.settings_dict)
+    url = (
+        f"sqlite:///{database['NAME']}"
+        if connection.vendor == "sqlite"
+        else f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}"
+        f":{database['PORT']}/{database['NAME']}"
+    )
+    command = [sys.executable, "manage.py", "import_history", str(big), "--map", str(MAP)]
+    environment = {**os.environ, "DATABASE_URL": url, "SECRET_KEY": "x" * 50}
+    for stored in (1, 2500):
+        process = subprocess.Popen(
+            command,
+            cwd=HERE.parent.parent,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 60
+        while StorageEvent.objects.count() < stored and time.monotonic() < deadline:
+            assert process.poll() is None, "it ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert 2500 <= StorageEvent.objects.count() < 6000
+
+    run(big)
+    interrupted = log(), [{**row, "position": 0, "added_position": 0} for row in rows()]
+    assert len(interrupted[0]) == 6000
+    again = run(big)
+    assert again[0].startswith("0 events stored")
+    assert Counter(row["status"] for row in rows()) == {"INVITED": 3000}
+
+
+@pytest.mark.skipif(not HIRING.is_dir(), reason="the hiring log is not beside the project")
+@pytest.mark.parametrize("threshold", [90.0])
+def test_the_hiring_log(tmp_path: Path, threshold: float) -> None:
+    report = tmp_path / "report.csv"
+    lines = run(HIRING / "hiring_log.csv.gz", HIRING / "hiring_map.json", report=report)
+    assert lines == [
+        "added 10000, standby 1028, invited 4372, rejected 8883, refused 6269, ignored 33317"
+    ]
+    assert len(report_of(report)) == 6269
+    codes = Counter(code for _, _, code in report_of(report))
+    assert codes == {"score_below_threshold": 4427, "wrong_status": 1071 + 771}
+    assert StorageEvent.objects.count() == 24_283
+    before = rows()
+    assert Counter(row["status"] for row in before) == {
+        "ADDED": 439,
+        "STANDBY": 105,
+        "INVITED": 573,
+        "REJECTED": 8883,
+    }
+    assert sum(row["score"] == 75.0 for row in before) == 1350
+
+    with override_settings(SCORE_THRESHOLD=threshold):
+        out = io.StringIO()
+        call_command("replay", stdout=out, stderr=io.StringIO())
+    assert out.getvalue().splitlines()[-1].startswith("replayed 24283 events into 10000 rows in ")
+    assert rows() == before

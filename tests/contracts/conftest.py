@@ -1,0 +1,102 @@
+"""The adapters that every contract is tried on; the tests know none of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+
+from candidates.application.projector import CandidateProjector
+from candidates.domain.events import CandidateEvent
+from candidates.infrastructure.upcasters import UPCASTERS
+from candidates.models import CandidateProjection
+from eventstore.application.ports import EventStore, ProjectionRows
+from eventstore.application.projection import Projection
+from eventstore.infrastructure.mapper import EventMapper
+from eventstore.infrastructure.memory import (
+    InMemoryEventStore,
+    InMemoryProjectionRows,
+    OverlayEventStore,
+)
+from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.store import DjangoEventStore
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def mapper() -> EventMapper:
+    mapper = EventMapper()
+    mapper.register(get_args(CandidateEvent), upcasters=UPCASTERS)
+    return mapper
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "overlay",
+        pytest.param("database", marks=pytest.mark.django_db(transaction=True)),
+        pytest.param("database in a transaction", marks=pytest.mark.django_db),
+    ]
+)
+def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> EventStore:
+    match request.param:
+        case "memory":
+            return InMemoryEventStore(mapper, clock=clock)
+        case "overlay":
+            beneath = InMemoryEventStore(mapper, clock=clock)
+            return OverlayEventStore(mapper, clock=clock, beneath=beneath)
+    return DjangoEventStore(mapper, clock=clock)
+
+
+@dataclass
+class ReadModel:
+    """A projection with what feeds it, and its rows as anybody may look at them."""
+
+    store: EventStore
+    rows: ProjectionRows
+    projection: Projection
+    look: Callable[[], dict[Any, dict[str, Any]]]
+
+
+@pytest.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
+def read_model(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> ReadModel:
+    if request.param == "memory":
+        memory = InMemoryEventStore(mapper, clock=clock)
+        kept = InMemoryProjectionRows(memory)
+        return _read_model(
+            memory,
+            kept,
+            lambda: {id: {"version": at, **row} for id, (at, row) in kept.rows.items()},
+        )
+    return _read_model(
+        DjangoEventStore(mapper, clock=clock),
+        DjangoProjectionRows(CandidateProjection),
+        lambda: {row["id"]: dict(row) for row in CandidateProjection.objects.values()},
+    )
+
+
+def _read_model(
+    store: EventStore, rows: ProjectionRows, look: Callable[[], dict[Any, dict[str, Any]]]
+) -> ReadModel:
+    projection = Projection(CandidateProjector(), rows=rows, store=store)
+    return ReadModel(store=store, rows=rows, projection=projection, look=look)

@@ -1,0 +1,98 @@
+"""The database itself refuses to change the log, whoever asks."""
+
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+
+from eventstore.domain.events import Metadata
+from eventstore.infrastructure.mapper import StorageRow
+from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
+from eventstore.models import StorageEvent
+from eventstore.wiring import event_store
+from tests.factories import added, noted
+
+TABLE = StorageEvent._meta.db_table
+COLUMNS = ", ".join(StorageRow._fields)
+COPY = f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {TABLE} WHERE true"
+STATEMENTS = [
+    f"UPDATE {TABLE} SET data = 'forged'",
+    f"UPDATE {TABLE} SET data = 'forged' WHERE version = 2",
+    f"DELETE FROM {TABLE}",
+    f"DELETE FROM {TABLE} WHERE version = 2",
+    f"{COPY} ON CONFLICT (event_id) DO UPDATE SET data = 'forged'",
+    f"{COPY} ON CONFLICT (stream_id, version) DO UPDATE SET data = excluded.data",
+]
+if connection.vendor == "sqlite":
+    STATEMENTS += [
+        f"INSERT OR REPLACE INTO {TABLE} SELECT * FROM {TABLE}",
+        f"REPLACE INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {TABLE}",
+        f"UPDATE OR REPLACE {TABLE} SET version = 1",
+    ]
+else:
+    STATEMENTS += [f"TRUNCATE {TABLE}", f"TRUNCATE {TABLE} CASCADE"]
+
+
+@pytest.fixture
+def log(db: None) -> list[tuple[object, ...]]:
+    metadata = Metadata(actor="rita", door="api")
+    event_store().append("candidate", uuid4(), [added(), noted()], expected=0, metadata=metadata)
+    return list(StorageEvent.objects.values_list())
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_no_statement_changes_the_log(log: list[tuple[object, ...]], statement: str) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"never changed|stored already"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+    assert list(StorageEvent.objects.values_list()) == log
+
+
+def test_the_orm_cannot_either(log: list[tuple[object, ...]]) -> None:
+    newest = StorageEvent.objects.latest("position")
+    newest.data = "forged"
+    for change in (newest.save, newest.delete, StorageEvent.objects.all().delete):
+        with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
+            change()
+    assert list(StorageEvent.objects.values_list()) == log
+
+
+def test_triggers_are_made_once(db: None) -> None:
+    assert ensure_triggers(connection) == []
+
+
+def test_migrate_brings_back_what_is_missing(db: None) -> None:
+    drop_triggers(connection)
+    call_command("migrate", verbosity=0)
+    assert ensure_triggers(connection) == []
+
+
+def test_a_trigger_that_was_weakened_is_made_anew(db: None) -> None:
+    if connection.vendor == "sqlite":
+        weakened = [
+            "DROP TRIGGER eventstore_no_delete",
+            f"CREATE TRIGGER eventstore_no_delete BEFORE DELETE ON {TABLE} BEGIN SELECT 1; END",
+        ]
+    else:
+        weakened = [f"ALTER TABLE {TABLE} DISABLE TRIGGER eventstore_append_only"]
+    with connection.cursor() as cursor:
+        for statement in weakened:
+            cursor.execute(statement)
+    assert len(ensure_triggers(connection)) == 1
+    assert ensure_triggers(connection) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_can_be_taken_back_and_applied_again() -> None:
+    """Both apps to nothing and forth: tables, triggers and permissions are there again."""
+    call_command("migrate", "candidates", "zero", verbosity=0)
+    call_command("migrate", "eventstore", "zero", verbosity=0)
+    assert TABLE not in connection.introspection.table_names()
+    call_command("migrate", verbosity=0)
+    assert ensure_triggers(connection) == []
+    metadata = Metadata(actor="rita", door="api")
+    event_store().append("candidate", uuid4(), [added()], expected=0, metadata=metadata)

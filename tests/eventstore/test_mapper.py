@@ -1,0 +1,189 @@
+"""The stored format: what today's code writes, and what it can still read."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+from uuid import UUID
+
+import pytest
+
+from candidates.domain.events import CandidateEvent, CandidateRejected, RejectionReason
+from candidates.infrastructure.upcasters import UPCASTERS
+from eventstore.domain.events import DomainEvent, Metadata, StreamHead
+from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.infrastructure.mapper import EventMapper, StorageRow
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STREAM = UUID("0190a000-0000-7000-8000-000000000001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(DomainEvent):
+    """Every kind of value that an event may declare."""
+
+    event_type: ClassVar[str] = "test.measured"
+    schema_version: ClassVar[int] = 3
+    amount: Decimal
+    at: datetime
+    on: date
+    by: UUID
+    tags: tuple[str, ...] = ()
+
+
+def measured_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "on": "2026-01-01"}
+
+
+def measured_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "by": str(STREAM)}
+
+
+MEASURED_UPCASTERS: Any = {
+    ("test.measured", 1): measured_1_to_2,
+    ("test.measured", 2): measured_2_to_3,
+}
+
+
+@pytest.fixture
+def mapper() -> EventMapper:
+    mapper = EventMapper()
+    mapper.register(get_args(CandidateEvent), upcasters=UPCASTERS)
+    mapper.register([Measured], upcasters=MEASURED_UPCASTERS)
+    return mapper
+
+
+def row(event_type: str, schema_version: int, data: str, metadata: str = "{}") -> StorageRow:
+    return StorageRow(
+        event_id=STREAM,
+        stream_type="candidate",
+        stream_id=STREAM,
+        version=1,
+        event_type=event_type,
+        schema_version=schema_version,
+        data=data,
+        metadata=metadata or "{}",
+        correlation_id=None,
+        occurred_at=NOW,
+        recorded_at=NOW,
+    )
+
+
+def written(mapper: EventMapper, event: DomainEvent) -> StorageRow:
+    (stored,) = mapper.rows(
+        "candidate",
+        STREAM,
+        [event],
+        head=StreamHead(),
+        metadata=Metadata(actor="rita", door="api"),
+        correlation_id=None,
+        occurred_at=None,
+        now=NOW,
+    )
+    return stored
+
+
+KNOWN = '{"actor":"rita","door":"api"}'
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_ever_stored_can_be_read(mapper: EventMapper, path: Path) -> None:
+    golden = json.loads(path.read_text())
+    stored = row(golden["event_type"], golden["schema_version"], golden["data"], golden["metadata"])
+    recorded = mapper.recorded(stored, 1)
+    assert mapper.data_of(recorded.event) == golden["read_today"]
+
+
+def test_every_type_and_version_has_a_golden_file() -> None:
+    wanted = {
+        f"{cls.event_type}.{version}"
+        for cls in get_args(CandidateEvent)
+        for version in range(1, cls.schema_version + 1)
+    }
+    assert {path.stem for path in GOLDEN.glob("*.json")} == wanted
+
+
+@pytest.mark.parametrize("cls", get_args(CandidateEvent), ids=lambda cls: cls.event_type)
+def test_todays_code_still_writes_the_golden_text(mapper: EventMapper, cls: Any) -> None:
+    golden = json.loads((GOLDEN / f"{cls.event_type}.{cls.schema_version}.json").read_text())
+    stored = row(cls.event_type, cls.schema_version, golden["data"], golden["metadata"])
+    assert written(mapper, mapper.recorded(stored, 1).event).data == golden["data"]
+
+
+def test_declared_types_come_back_as_declared(mapper: EventMapper) -> None:
+    event = Measured(
+        amount=Decimal("1.10"),
+        at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+        on=date(2026, 1, 2),
+        by=STREAM,
+        tags=("a", "b"),
+    )
+    recorded = mapper.recorded(written(mapper, event), 1)
+    assert recorded.event == event
+    assert repr(recorded.event) == repr(event)
+
+
+def test_upcasters_lead_from_any_version_to_todays(mapper: EventMapper) -> None:
+    data = '{"amount":"2","at":"2026-01-01T00:00:00Z"}'
+    recorded = mapper.recorded(row("test.measured", 1, data, KNOWN), 1)
+    assert recorded.event == Measured(
+        amount=Decimal(2), at=datetime(2026, 1, 1, tzinfo=UTC), on=date(2026, 1, 1), by=STREAM
+    )
+
+
+def test_an_old_rejection_becomes_todays(mapper: EventMapper) -> None:
+    old = row("candidate.rejected", 1, '{"reason":"too far away"}', KNOWN)
+    assert mapper.recorded(old, 1).event == CandidateRejected(
+        reason=RejectionReason.OTHER, note="too far away", score=None, threshold=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "reason"),
+    [
+        (row("candidate.promoted", 1, "{}", KNOWN), "candidate.promoted"),
+        (row("candidate.added", 2, "{}", KNOWN), "newer code"),
+        (row("candidate.added", 1, "{", KNOWN), "truncated"),
+        (row("candidate.added", 1, '{"score":"high","profile":{}}', KNOWN), "Expected `float`"),
+        (row("candidate.added", 1, "[]", KNOWN), "Expected `object`"),
+        (row("candidate.added", 0, "{}", KNOWN), "candidate.added"),
+        (row("candidate.noted", 1, '{"text":"t"}', "nonsense"), "metadata"),
+        (row("candidate.noted", 1, '{"text":"t"}', "[]"), "metadata"),
+        (row("candidate.noted", 1, '{"text":"t"}', "{}"), "metadata"),
+    ],
+)
+def test_what_cannot_be_read_stops_by_name(
+    mapper: EventMapper, stored: StorageRow, reason: str
+) -> None:
+    with pytest.raises(UndecodableEvent) as caught:
+        mapper.recorded(stored, 17)
+    assert (caught.value.event_type, caught.value.position) == (stored.event_type, 17)
+    assert caught.value.event_id == STREAM
+    assert reason in str(caught.value)
+
+
+def test_two_classes_cannot_have_one_name(mapper: EventMapper) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Impostor(DomainEvent):
+        event_type: ClassVar[str] = "candidate.added"
+
+    with pytest.raises(ValueError, match=r"both named candidate\.added"):
+        mapper.register([Impostor])
+
+
+def test_registering_again_changes_nothing(mapper: EventMapper) -> None:
+    mapper.register(get_args(CandidateEvent), upcasters=UPCASTERS)
+
+
+def test_a_missing_step_between_versions_is_found_at_once() -> None:
+    upcasters = {("test.measured", 2): MEASURED_UPCASTERS["test.measured", 2]}
+    with pytest.raises(ValueError, match=r"test\.measured has no upcaster from version 1"):
+        EventMapper().register([Measured], upcasters=upcasters)
+
+
+def test_an_event_nobody_registered_is_not_stored(mapper: EventMapper) -> None:
+    with pytest.raises(ValueError, match="is not registered"):
+        written(EventMapper(), Measured(amount=Decimal(1), at=NOW, on=NOW.date(), by=STREAM))

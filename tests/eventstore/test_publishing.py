@@ -1,0 +1,110 @@
+"""How stored events reach those who subscribed, and what happens when one of them fails."""
+
+import logging
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+from django.db import transaction
+
+from candidates.application.commands import NoteOnCandidate
+from candidates.models import CandidateProjection
+from candidates.wiring import candidate_service
+from eventstore.application.commands import CommandContext
+from eventstore.domain.events import Metadata, RecordedEvent
+from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.wiring import event_store, projections
+from tests.factories import add, added
+
+RITA = CommandContext(actor="rita", door="api", allows=lambda _: True)
+
+
+class Remembering:
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def handle(self, events: Sequence[RecordedEvent]) -> None:
+        self.seen += [event.version for event in events]
+
+
+class Failing:
+    def handle(self, events: Sequence[RecordedEvent]) -> None:
+        raise RuntimeError("no room")
+
+
+def recorded() -> list[RecordedEvent]:
+    metadata = Metadata(actor="rita", door="api")
+    return event_store().append("candidate", uuid4(), [added()], expected=0, metadata=metadata)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_are_published_after_the_commit_and_not_after_a_rollback() -> None:
+    remembering, local = Remembering(), LocalEventPublisher()
+    local.subscribe(remembering)
+    publisher = OnCommitPublisher(local)
+    with transaction.atomic():
+        publisher.publish(recorded())
+        assert remembering.seen == []
+    assert remembering.seen == [1]
+    with transaction.atomic():
+        publisher.publish(recorded())
+        transaction.set_rollback(True)
+    assert remembering.seen == [1]
+    publisher.publish(recorded())
+    assert remembering.seen == [1, 1]
+
+
+@pytest.mark.django_db
+def test_one_handler_that_fails_is_seen_and_does_not_stop_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    remembering, local = Remembering(), LocalEventPublisher()
+    local.subscribe(Failing())
+    local.subscribe(remembering)
+    events = recorded()
+    local.publish(events)
+    assert remembering.seen == [1]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert str(events[0].stream_id) in record.getMessage()
+    assert f"position {events[0].position}" in record.getMessage()
+
+
+@pytest.fixture
+def broken_projection(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The read model refuses every write until it is mended by `undo()`."""
+
+    def refuse(*_: object, **__: object) -> bool:
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(DjangoProjectionRows, "advance", refuse)
+    return monkeypatch
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mend", ["next event", "repair", "replay", "repeat"])
+def test_a_row_that_was_missed_is_mended(
+    broken_projection: pytest.MonkeyPatch, mend: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    keyed = CommandContext(actor="rita", door="api", allows=lambda _: True, command_id=uuid4())
+    result = candidate_service().handle(add(candidate_id=None), keyed)
+    assert result.version == 1
+    assert "failed on stream" in caplog.text
+    assert not CandidateProjection.objects.exists()
+
+    broken_projection.undo()
+    match mend:
+        case "next event":
+            note = NoteOnCandidate(candidate_id=result.candidate_id, text="called")
+            candidate_service().handle(note, RITA)
+        case "repair":
+            assert projections()["candidates"].repair() == 1
+        case "replay":
+            projections()["candidates"].replay()
+        case "repeat":
+            assert candidate_service().handle(add(candidate_id=None), keyed).repeated
+
+    row = CandidateProjection.objects.get()
+    assert (row.id, row.score) == (result.candidate_id, 80.0)
+    assert row.version == (2 if mend == "next event" else 1)
