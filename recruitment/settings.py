@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -92,7 +93,9 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
 
 
 DATABASES = {
-    "default": database(env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/db.sqlite3"))
+    "default": database(
+        env.db("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
+    )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -112,7 +115,7 @@ TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Served from where the apps keep them: there is no collecting step to forget.
 WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {

@@ -4,27 +4,19 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.management import call_command
-from django.db import connections, transaction
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
-from eventstore.infrastructure.triggers import drop_triggers
+from tests.databases import empty_database
 from tests.scenario import Scenario
 
 
-def _empty_databases(self: TransactionTestCase) -> None:
-    """Django's flush between tests, past the triggers that forbid it; migrate's signal,
-    which the flush sends, brings them back."""
+def _fixture_teardown(self: TransactionTestCase) -> None:
     for alias in self._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
-        with transaction.atomic(using=alias):
-            drop_triggers(connections[alias])
-            call_command(
-                "flush", verbosity=0, interactive=False, database=alias, reset_sequences=False
-            )
+        empty_database(alias)
 
 
-TransactionTestCase._fixture_teardown = _empty_databases  # type: ignore[attr-defined]
+TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[attr-defined]
 
 
 @pytest.fixture
