@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -22,6 +23,8 @@ from eventstore.domain.exceptions import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Of one answer: a body full of mistakes is not answered with a longer one."""
 _STATUS: Sequence[tuple[type[DomainError], int]] = [
     (InvalidValue, 400),
     (NotPermitted, 403),
@@ -62,7 +65,7 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
             data = {field.name: getattr(error, field.name) for field in fields(error)}
             return problem(status, code=error.code, detail=str(error), **data)
         case ValidationError(detail=details):
-            errors = list(_flattened(details))
+            errors = list(islice(_flattened(details), MOST_ERRORS))
             summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
             return problem(status, code="invalid", detail=summary, errors=errors)
     # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
@@ -85,9 +88,8 @@ def _flattened(details: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     match details:
         case Mapping():
             for key, value in details.items():
-                field = "" if key == "non_field_errors" else str(key)
-                step = InvalidValue(pointer="", rule="", detail="").under(field).pointer
-                yield from _flattened(value, pointer + step if field else pointer)
+                step = InvalidValue(pointer="", rule="", detail="").under(key).pointer
+                yield from _flattened(value, pointer + step if key else pointer)
         case list() | tuple():
             for value in details:
                 yield from _flattened(value, pointer)

@@ -126,10 +126,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "recruitment.schema.ProblemAutoSchema",
     "DEFAULT_FILTER_BACKENDS": [],
     "URL_FORMAT_OVERRIDE": None,
+    # Errors of a body as a whole stand at its root, which is the empty JSON Pointer.
+    "NON_FIELD_ERRORS_KEY": "",
     "EXCEPTION_HANDLER": "recruitment.errors.problem_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

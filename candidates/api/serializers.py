@@ -11,6 +11,7 @@ from candidates.models import CandidateProjection
 from candidates.wiring import event_data
 from eventstore.api.fields import (
     JSONObject,
+    StrictChoice,
     StrictInteger,
     StrictNumber,
     StrictSerializer,
@@ -41,7 +42,7 @@ class InviteBody(StrictSerializer):
 
 
 class RejectBody(StrictSerializer):
-    reason = serializers.ChoiceField(choices=[reason.value for reason in RejectionReason])
+    reason = StrictChoice(choices=[reason.value for reason in RejectionReason])
     note = StrictText(required=False, default="", allow_blank=True, max_length=TEXT_LENGTH)
 
     def validate_reason(self, value: str) -> RejectionReason:
@@ -49,7 +50,9 @@ class RejectBody(StrictSerializer):
 
 
 class UndoBody(StrictSerializer):
-    version = StrictInteger(min_value=1, help_text="Of the decision to take back: the newest.")
+    version = StrictInteger(
+        min_value=1, max_value=2**31 - 1, help_text="Of the decision to take back: the newest."
+    )
 
 
 class RescoreBody(StrictSerializer):

@@ -23,7 +23,7 @@ from candidates.application.projector import SCHEMA
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, history
-from eventstore.api.requests import command_context, etag, matches
+from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
 READ = "candidates.view_candidateprojection"
@@ -57,7 +57,7 @@ def _post(
     """A route that hands the fields of the body to a command on one candidate."""
 
     def view(self: "CandidateViewSet", request: Request, id: str) -> Response:
-        return self.carry_out(lambda **fields: command(candidate_id=_parsed(id), **fields), body)
+        return self.carry_out(lambda **fields: command(candidate_id=id_in_path(id), **fields), body)
 
     view.__name__ = name
     described = extend_schema(
@@ -81,6 +81,8 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     pagination_class = AddedOrder
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
+    # Not OPTIONS: DRF's answer would describe a candidate as what a command takes.
+    http_method_names = ["get", "head", "post"]
     command: type[CandidateCommand] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -123,9 +125,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         ],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        candidate = self.queryset.filter(pk=_parsed(id)).first()
+        candidate = self.queryset.filter(pk=id_in_path(id)).first()
         if candidate is None:
-            raise _not_found(_parsed(id))
+            raise _not_found(id_in_path(id))
         tag = etag(candidate.version, SCHEMA)
         if matches(request, tag):
             return Response(status=304, headers={"ETag": tag})
@@ -134,7 +136,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     @extend_schema(operation_id="candidates_history", responses=bodies.HistorySerializer)
     @action(detail=True, filter_backends=[], pagination_class=None)
     def history(self, request: Request, id: str) -> Response:
-        recorded = history(_parsed(id))
+        recorded = history(id_in_path(id))
         return Response(bodies.HistorySerializer({"results": recorded}).data)
 
     standby = _post("standby", bodies.StandbyBody, commands.MoveCandidateToStandby)
@@ -152,7 +154,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         body: type[serializers.Serializer[Any]],
         status: int = 200,
     ) -> Response:
-        sent = body(data=self.request.data)
+        sent = body(data=body_of(self.request))
         sent.is_valid(raise_exception=True)
         command, context = build(**sent.validated_data), command_context(self.request)
         try:
@@ -166,14 +168,6 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
         return Response(answer, status=status, headers=headers)
-
-
-def _parsed(id: str) -> UUID:
-    try:
-        return UUID(id)
-    except ValueError:
-        detail = "A candidate's id is a UUID."
-        raise ValidationError({"id": [detail]}, code="invalid_id") from None
 
 
 def _not_found(id: UUID) -> AggregateNotFound:
