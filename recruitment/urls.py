@@ -15,7 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     # Django's own handler404 does not run under DEBUG.
-    re_path("^api(?:/.*)?$", errors.no_such_path),
+    re_path(r"^api(?:/[\s\S]*)?\Z", errors.no_such_path),
 ]
 handler400 = errors.bad_request
 handler404 = errors.page_not_found
