@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -35,6 +36,13 @@ _STATUS: Sequence[tuple[type[DomainError], int]] = [
 ]
 
 
+class ProblemRenderer(JSONRenderer):
+    """Whatever the view renders else. ASCII holds even text that no encoding can."""
+
+    media_type = CONTENT_TYPE
+    ensure_ascii = True
+
+
 class Refusal(APIException):
     """A domain error on its way through DRF, which rolls back what must be rolled back."""
 
@@ -51,7 +59,8 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if response is None:
         return None
     response.data = _body(raised, response)
-    response.content_type = CONTENT_TYPE
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), CONTENT_TYPE
     return response
 
 
@@ -88,11 +97,13 @@ def _flattened(details: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     match details:
         case Mapping():
             for key, value in details.items():
-                step = InvalidValue(pointer="", rule="", detail="").under(key).pointer
+                step = InvalidValue(pointer="", rule="", detail="").under(str(key)).pointer
                 yield from _flattened(value, pointer + step if key else pointer)
         case list() | tuple():
-            for value in details:
-                yield from _flattened(value, pointer)
+            for index, value in enumerate(details):
+                # Of a list of objects each may have errors; any other list is of messages.
+                step = f"/{index}" if isinstance(value, Mapping) else ""
+                yield from _flattened(value, pointer + step)
         case _:
             code = getattr(details, "code", "invalid")
             yield {"pointer": pointer, "detail": str(details), "code": code}
