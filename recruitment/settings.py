@@ -132,6 +132,8 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     # Errors of a body as a whole stand at its root, which is the empty JSON Pointer.
     "NON_FIELD_ERRORS_KEY": "",
+    # The schema's view would put any ?version= into a header.
+    "ALLOWED_VERSIONS": ["1"],
     "EXCEPTION_HANDLER": "recruitment.errors.problem_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -145,6 +147,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"RejectionReasonEnum": "candidates.domain.events.RejectionReason"},
+    # The words of the API need no labels.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "APPEND_COMPONENTS": {"schemas": {"Problem": PROBLEM}},
 }

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -23,24 +23,11 @@ from candidates.application.projector import SCHEMA
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, history
+from eventstore.api import openapi
 from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
 READ = "candidates.view_candidateprojection"
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="1 to 255 printable ASCII characters. The same key and body again is answered "
-    "as the first time and carried out once; the same key with another body is 422.",
-)
-IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="The ETag of the read that the decision rests on. 412 if it is stale.",
-)
 
 
 class MayUseAction(BasePermission):
@@ -52,7 +39,10 @@ class MayUseAction(BasePermission):
 
 
 def _post(
-    name: str, body: type[serializers.Serializer[Any]], command: type[CandidateCommand]
+    name: str,
+    body: type[serializers.Serializer[Any]],
+    command: type[CandidateCommand],
+    description: str,
 ) -> Callable[..., Response]:
     """A route that hands the fields of the body to a command on one candidate."""
 
@@ -62,9 +52,10 @@ def _post(
     view.__name__ = name
     described = extend_schema(
         operation_id=f"candidates_{name}",
+        description=description,
         request=body,
         responses=bodies.CommandResultSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[openapi.ID, openapi.IF_MATCH, *openapi.COMMAND],
     )
     route = action(detail=True, methods=["post"], url_path=name, command=command)
     return described(route(view))
@@ -95,15 +86,17 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(operation_id="candidates_list")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The newest first. Retracted candidates are listed only under their own status."""
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="candidates_add",
         request=bodies.AddBody,
         responses={201: bodies.CommandResultSerializer},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[*openapi.COMMAND, openapi.LOCATION],
     )
     def create(self, request: Request) -> Response:
+        """Adds a candidate."""
         if "If-Match" in request.headers:
             detail = "It does not apply to a candidate that is only being added."
             raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
@@ -115,16 +108,14 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(
         operation_id="candidates_read",
-        parameters=[
-            OpenApiParameter(
-                "If-None-Match",
-                str,
-                OpenApiParameter.HEADER,
-                description="The ETag of an earlier read: 304 while nothing has changed.",
-            )
-        ],
+        responses={
+            200: bodies.CandidateSerializer,
+            304: OpenApiResponse(description="Nothing has changed since."),
+        },
+        parameters=[openapi.ID, openapi.IF_NONE_MATCH, openapi.ETAG],
     )
     def retrieve(self, request: Request, id: str) -> Response:
+        """One candidate as the newest decisions left it, retracted ones too."""
         candidate = self.queryset.filter(pk=id_in_path(id)).first()
         if candidate is None:
             raise _not_found(id_in_path(id))
@@ -133,20 +124,57 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             return Response(status=304, headers={"ETag": tag})
         return Response(self.get_serializer(candidate).data, headers={"ETag": tag})
 
-    @extend_schema(operation_id="candidates_history", responses=bodies.HistorySerializer)
+    @extend_schema(
+        operation_id="candidates_history",
+        responses=bodies.HistorySerializer,
+        parameters=[openapi.ID],
+    )
     @action(detail=True, filter_backends=[], pagination_class=None)
     def history(self, request: Request, id: str) -> Response:
+        """Every event of one candidate, the oldest first."""
         recorded = history(id_in_path(id))
         return Response(bodies.HistorySerializer({"results": recorded}).data)
 
-    standby = _post("standby", bodies.StandbyBody, commands.MoveCandidateToStandby)
-    invite = _post("invite", bodies.InviteBody, commands.InviteCandidate)
-    reject = _post("reject", bodies.RejectBody, commands.RejectCandidate)
-    undo = _post("undo", bodies.UndoBody, commands.UndoDecision)
-    rescore = _post("rescore", bodies.RescoreBody, commands.RescoreCandidate)
-    profile = _post("profile", bodies.ProfileBody, commands.ChangeProfile)
-    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate)
-    retract = _post("retract", bodies.RetractBody, commands.RetractCandidate)
+    standby = _post(
+        "standby",
+        bodies.StandbyBody,
+        commands.MoveCandidateToStandby,
+        "Puts a candidate who is ADDED on standby.",
+    )
+    invite = _post(
+        "invite",
+        bodies.InviteBody,
+        commands.InviteCandidate,
+        "Invites a candidate who is ADDED or on STANDBY and whose score reaches the threshold.",
+    )
+    reject = _post(
+        "reject",
+        bodies.RejectBody,
+        commands.RejectCandidate,
+        "Rejects a candidate in any status but REJECTED.",
+    )
+    undo = _post(
+        "undo",
+        bodies.UndoBody,
+        commands.UndoDecision,
+        "Takes back the newest decision: the status returns to what it was before.",
+    )
+    rescore = _post(
+        "rescore",
+        bodies.RescoreBody,
+        commands.RescoreCandidate,
+        "Gives a candidate who is ADDED or on STANDBY another score.",
+    )
+    profile = _post(
+        "profile", bodies.ProfileBody, commands.ChangeProfile, "Replaces all of the profile."
+    )
+    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate, "Writes a note.")
+    retract = _post(
+        "retract",
+        bodies.RetractBody,
+        commands.RetractCandidate,
+        "Takes back a mistaken add, for good, while no decision stands.",
+    )
 
     def carry_out(
         self,

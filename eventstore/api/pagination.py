@@ -1,6 +1,7 @@
 """Pages by cursor: each row once, however many are added meanwhile."""
 
 import re
+from typing import Any
 
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
@@ -32,6 +33,20 @@ class StrictCursorPagination(CursorPagination):
         if cursor is not None and not re.fullmatch("[0-9]{1,18}", str(cursor.position)):
             raise _invalid_cursor()
         return cursor
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """DRF's is of OpenAPI 3.0."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        cursor, size = super().get_schema_operation_parameters(view)
+        limits = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [cursor, {**size, "schema": {"type": "integer", **limits}}]
 
 
 def _invalid_cursor() -> ValidationError:
