@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -116,9 +115,10 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     )
     def retrieve(self, request: Request, id: str) -> Response:
         """One candidate as the newest decisions left it, retracted ones too."""
-        candidate = self.queryset.filter(pk=id_in_path(id)).first()
+        candidate_id = id_in_path(id)
+        candidate = self.queryset.filter(pk=candidate_id).first()
         if candidate is None:
-            raise _not_found(id_in_path(id))
+            raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
         tag = etag(candidate.version, SCHEMA)
         if matches(request, tag):
             return Response(status=304, headers={"ETag": tag})
@@ -196,7 +196,3 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
         return Response(answer, status=status, headers=headers)
-
-
-def _not_found(id: UUID) -> AggregateNotFound:
-    return AggregateNotFound(stream_type=Candidate.stream_type, stream_id=id)

@@ -5,7 +5,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-URL = "/api/v1/candidates/"
+from tests.candidates.api.requests import URL
 
 
 @pytest.fixture

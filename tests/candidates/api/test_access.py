@@ -11,7 +11,7 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from eventstore.models import StorageEvent
-from tests.candidates.api.conftest import URL
+from tests.candidates.api.requests import URL
 
 READS = ["", "{id}/", "{id}/history/"]
 WRITES: dict[str, tuple[dict[str, Any], str]] = {

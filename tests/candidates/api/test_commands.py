@@ -9,13 +9,13 @@ from rest_framework.test import APIClient
 
 from candidates.application.projector import SCHEMA
 from eventstore.models import StorageEvent
-from tests.candidates.api.conftest import URL
+from tests.candidates.api.requests import COMMANDS, URL
 
 Step = tuple[str, dict[str, Any]]
 STANDBY: Step = ("standby", {"until": "2026-09-01"})
 INVITE: Step = ("invite", {})
 REJECT: Step = ("reject", {"reason": "withdrew", "note": "Took another offer."})
-COMMANDS = [
+STEPS = [
     ([], STANDBY, "STANDBY", "candidate.moved_to_standby"),
     ([], ("standby", {}), "STANDBY", "candidate.moved_to_standby"),
     ([], INVITE, "INVITED", "candidate.invited"),
@@ -52,7 +52,7 @@ def test_adding_answers_as_every_command_does_and_says_where_the_candidate_is(
     assert api.get(answer["Location"])["ETag"] == answer["ETag"]
 
 
-@pytest.mark.parametrize(("before", "step", "status", "event_type"), COMMANDS)
+@pytest.mark.parametrize(("before", "step", "status", "event_type"), STEPS)
 def test_a_command_answers_with_what_it_did(
     api: APIClient,
     add: Callable[..., str],
@@ -139,19 +139,7 @@ def test_a_rule_that_says_no_is_a_conflict_that_names_what_it_compared(
     assert StorageEvent.objects.count() == stored
 
 
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        STANDBY,
-        INVITE,
-        REJECT,
-        ("undo", {"version": 2}),
-        ("rescore", {"score": 1, "why": "Second look."}),
-        ("profile", {"profile": {}}),
-        ("note", {"text": "Hello."}),
-        ("retract", {"why": "Added twice."}),
-    ],
-)
+@pytest.mark.parametrize(("name", "body"), COMMANDS.items())
 def test_a_command_on_nobody_is_not_found(api: APIClient, name: str, body: dict[str, Any]) -> None:
     nobody = uuid4()
     answer = api.post(f"{URL}{nobody}/{name}/", body)

@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from candidates.application.projector import CandidateProjector
 from eventstore.models import StorageEvent
-from tests.candidates.api.conftest import URL
+from tests.candidates.api.requests import URL
 
 
 @pytest.fixture

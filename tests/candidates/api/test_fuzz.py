@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from candidates.domain.events import RejectionReason
 from eventstore.models import StorageEvent
-from tests.candidates.api.conftest import URL
+from tests.candidates.api.requests import URL
 
 # json.dumps escapes what is not ASCII, so lone surrogates and NUL get through to the server.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
