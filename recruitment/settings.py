@@ -113,6 +113,7 @@ LANGUAGE_CODE = "en-us"
 # What people are shown. Everything stored and sent is UTC.
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
+FORMAT_MODULE_PATH = ["recruitment.formats"]
 
 STATIC_URL = "static/"
 # Served from where the apps keep them: there is no collecting step to forget.

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
+from tests.browser import Browser
 from tests.databases import empty_database
 from tests.scenario import Scenario
 
@@ -27,6 +28,21 @@ def scenario() -> Scenario:
 @pytest.fixture
 def now() -> datetime:
     return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def staff(user_in: Callable[..., User]) -> Callable[..., Browser]:
+    """A browser in which somebody of these groups is logged in to the admin."""
+
+    def make(*groups: str, name: str = "rita", superuser: bool = False, **options: Any) -> Browser:
+        user = user_in(*groups, name=name)
+        user.is_staff, user.is_superuser = True, superuser
+        user.save()
+        browser = Browser(**options)
+        browser.force_login(user)
+        return browser
+
+    return make
 
 
 @pytest.fixture

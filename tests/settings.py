@@ -10,6 +10,8 @@ from recruitment.settings import DATABASES
 
 # A hash that is cheap to make: nobody attacks these passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Static files are looked up when they are asked for, not listed anew for every test client.
+WHITENOISE_AUTOREFRESH = True
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: threads share nothing of a database in memory, and it has no WAL.
