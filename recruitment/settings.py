@@ -56,6 +56,8 @@ WSGI_APPLICATION = "recruitment.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before those of the apps, since it replaces two of the admin's.
+        "DIRS": [BASE_DIR / "recruitment" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

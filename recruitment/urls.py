@@ -5,6 +5,12 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from recruitment import errors
 
+admin.site.site_header = admin.site.site_title = "Recruitment"
+admin.site.index_title = "Overview"
+admin.site.site_url = None
+# Its few links are on the overview; the lists need the width.
+admin.site.enable_nav_sidebar = False
+
 api: list[URLPattern | URLResolver] = [
     path("", include("candidates.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
