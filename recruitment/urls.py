@@ -5,10 +5,20 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from recruitment import errors
 
+admin.site.site_header = admin.site.site_title = "Recruitment"
+admin.site.index_title = "Overview"
+admin.site.site_url = None
+# Its few links are on the overview; the lists need the width.
+admin.site.enable_nav_sidebar = False
+
+# Its own template: Swagger UI's has a style element, which the content security policy refuses.
+docs = SpectacularSwaggerSplitView.as_view(
+    url_name="schema", template_name="recruitment/api_docs.html"
+)
 api: list[URLPattern | URLResolver] = [
     path("", include("candidates.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("docs/", docs, name="docs"),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.test import TestCase, TransactionTestCase
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis
 from rest_framework.test import APIClient
 
+from tests.browser import Browser, Committing
 from tests.databases import empty_database
 from tests.scenario import Scenario
 
@@ -35,6 +36,21 @@ def now() -> datetime:
 
 
 @pytest.fixture
+def staff(user_in: Callable[..., User]) -> Callable[..., Browser]:
+    """A browser in which somebody of these groups is logged in to the admin."""
+
+    def make(*groups: str, name: str = "rita", superuser: bool = False, **options: Any) -> Browser:
+        user = user_in(*groups, name=name)
+        user.is_staff, user.is_superuser = True, superuser
+        user.save()
+        browser = Browser(**options)
+        browser.force_login(user)
+        return browser
+
+    return make
+
+
+@pytest.fixture
 def user_in(db: None) -> Callable[..., User]:
     """A user of these groups; each name is one user."""
 
@@ -46,12 +62,8 @@ def user_in(db: None) -> Callable[..., User]:
     return make
 
 
-class CommittingClient(APIClient):
-    """Runs what waits for a commit, also where the test's own transaction is never committed."""
-
-    def request(self, **kwargs: Any) -> Any:
-        with TestCase.captureOnCommitCallbacks(execute=True):
-            return super().request(**kwargs)
+class CommittingClient(Committing, APIClient):
+    """An API client whose commands are shown by the read model at once."""
 
 
 @pytest.fixture
