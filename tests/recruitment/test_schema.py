@@ -146,9 +146,6 @@ def test_the_documentation_page_needs_no_inline_script_and_nothing_from_outside(
     if not query:
         assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
         assert not re.search(r"\son\w+=", page)
-        sources = re.findall(r'<(?:script src|link [^>]*href)="([^"]*)', page)
-        assert sources
-        assert all(re.match(r"/(?!/)", source) for source in sources), sources
     assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
     for source in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
         with closing(Client().get(source)) as static:
