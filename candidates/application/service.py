@@ -117,8 +117,6 @@ class CandidateService:
             except ConcurrencyError as error:
                 if isinstance(command, AddCandidate):
                     raise AlreadyAdded from error
-                if context.expected_version is not None:
-                    raise self._stale(candidate.id, context.expected_version) from error
                 if attempt == ATTEMPTS:
                     raise
             else:
