@@ -8,6 +8,9 @@ from uuid import UUID, uuid5
 
 from eventstore.domain.exceptions import InvalidValue, OccurredInFuture, OccurredOutOfOrder
 
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
+"""Of business time: a day from the calendar's edge, so that every time zone can show it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainEvent:
@@ -75,7 +78,7 @@ class StreamHead:
         unstated one, and the store's own clock, are raised to the predecessor's.
 
         Both are given in UTC. Raises OccurredInFuture, OccurredOutOfOrder, and InvalidValue for a
-        time without its offset.
+        time without its offset or before EARLIEST.
         """
         recorded_at = max(now, self.recorded_at or now)
         if stated is None:
@@ -83,9 +86,13 @@ class StreamHead:
         if stated.tzinfo is None:
             detail = "A time needs its offset from UTC."
             raise InvalidValue(pointer="/occurred_at", rule="naive_time", detail=detail)
-        stated = stated.astimezone(UTC)
         if stated > now:
             raise OccurredInFuture(stated=stated, now=now)
+        if stated < EARLIEST:
+            detail = "This is too early for some time zones to show."
+            raise InvalidValue(pointer="/occurred_at", rule="too_early", detail=detail)
+        # Not before the two checks: near the ends of the calendar it overflows.
+        stated = stated.astimezone(UTC)
         if self.occurred_at is not None and stated < self.occurred_at:
             raise OccurredOutOfOrder(stated=stated, predecessor=self.occurred_at)
         return stated, recorded_at

@@ -159,6 +159,8 @@ APPLY = b"D,apply,2020-01-01T08:00:00+00:00,desk,9,d@example.org"
         (b"E,apply,2020-01-01T08:00:00,desk,9,m", "unreadable_time"),
         (b"E,apply,2999-01-01T08:00:00+00:00,desk,9,m", "occurred_in_future"),
         (b"E,apply,2020-01-01T08:00:00+00:00,desk,many,m", "unreadable_score"),
+        (b"E,apply,9999-12-31T23:59:59-23:00,desk,9,m", "occurred_in_future"),
+        (b"E,apply,0001-01-01T00:00:00+23:00,desk,9,m", "too_early"),
         (b"E,apply,2020-01-01T08:00:00+00:00,desk,,m", "unreadable_score"),
         (b"E,apply,2020-01-01T08:00:00+00:00,desk,nan,m", "unreadable_score"),
         (b"E,apply,2020-01-01T08:00:00+00:00,desk,-1,m", "out_of_range"),

@@ -270,3 +270,14 @@ def test_a_time_without_its_offset_is_refused(store: EventStore) -> None:
     with pytest.raises(InvalidValue) as caught:
         append(store, uuid4(), added(), expected=0, occurred_at=datetime(2026, 1, 1))  # noqa: DTZ001
     assert (caught.value.pointer, caught.value.rule) == ("/occurred_at", "naive_time")
+
+
+@pytest.mark.parametrize("hours", [-23, 0, 23])
+def test_times_at_the_calendars_edges_are_refused(store: EventStore, hours: int) -> None:
+    offset = timezone(timedelta(hours=hours))
+    first, last = datetime(1, 1, 1, tzinfo=offset), datetime.max.replace(tzinfo=offset)
+    with pytest.raises(InvalidValue) as caught:
+        append(store, uuid4(), added(), expected=0, occurred_at=first)
+    assert (caught.value.pointer, caught.value.rule) == ("/occurred_at", "too_early")
+    with pytest.raises(OccurredInFuture):
+        append(store, uuid4(), added(), expected=0, occurred_at=last)
