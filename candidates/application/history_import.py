@@ -72,9 +72,10 @@ class HistoryImport:
         self._newest: dict[UUID, int] = {}
 
     def take(self, line: int, row: Mapping[str | None, Any]) -> Taken:
-        """Decide one row as `csv.DictReader` gives it; empty where even that could not be read.
+        """Decide one row, its cells by column; empty where it could not be read at all.
 
-        A bad one is refused and changes nothing.
+        Surplus cells stand under None, missing ones are None. A bad row is refused and changes
+        nothing.
         """
         key = row.get(self._map.stream) or ""
         try:
@@ -132,7 +133,7 @@ class HistoryImport:
 
 
 def _check_cells(row: Mapping[str | None, Any]) -> None:
-    """Raises BadRow. DictReader keeps surplus cells under None and fills missing ones with it."""
+    """Raises BadRow."""
     if not row:
         raise BadRow("unreadable_row")
     if None in row:

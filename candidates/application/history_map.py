@@ -1,6 +1,7 @@
 """How another system's process log is read: which columns mean what, and what becomes a command."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from candidates.domain.events import RejectionReason
 COMMANDS = ("add", "standby", "invite", "reject")
 _REQUIRED = {"stream", "activity", "occurred_at", "actor", "commands", "score"}
 _OPTIONAL = {"profile", "system"}
+_OF_SCORE = {"column", "factor", "maximum"}
 
 
 class InvalidMap(ValueError):
@@ -60,6 +62,8 @@ class HistoryMap:
         if unknown := sorted(plain.keys() - _REQUIRED - _OPTIONAL):
             raise InvalidMap(f"The map has keys that mean nothing: {', '.join(unknown)}.")
         score, profile = _object(plain, "score"), _object(plain, "profile")
+        if unknown := sorted(score.keys() - _OF_SCORE):
+            raise InvalidMap(f"score: {', '.join(unknown)} means nothing here.")
         return cls(
             **{name: _text(plain, name) for name in ("stream", "activity", "occurred_at", "actor")},
             rules={name: _rule(name, rule) for name, rule in _object(plain, "commands").items()},
@@ -149,6 +153,7 @@ def _text(plain: Mapping[str, Any], name: str) -> str:
 
 def _number(plain: Mapping[str, Any], name: str, *, default: float) -> float:
     value = plain.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and abs(value) <= sys.float_info.max):
         raise InvalidMap(f"score: {name} is not a number.")
     return float(value)

@@ -3,11 +3,12 @@ import gzip
 import hashlib
 import json
 import sys
+import zlib
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +31,8 @@ SUMMARY = (
     Outcome.IGNORED,
 )
 EVENTS = SUMMARY[:4]
+UNREADABLE = (EOFError, OSError, zlib.error)
+"""What reading a file raises, also one that is packed."""
 Row = tuple[int, dict[str | None, Any]]
 
 
@@ -56,6 +59,8 @@ class Command(BaseCommand):
             rows = _rows(stack.enter_context(_opened(file)), history_map)
             batch_id = history_map.batch_id(_digest(file))
             importing = wiring.history_import(history_map, batch_id=batch_id, dry_run=dry_run)
+            if report and report.exists() and any(map(report.samefile, (file, map_file))):
+                raise CommandError(f"The report would overwrite {report}, which is read.")
             write_refused = stack.enter_context(_report(report))
             progress = stack.enter_context(tqdm(unit=" rows", disable=None, file=sys.stderr))
             try:
@@ -68,7 +73,7 @@ class Command(BaseCommand):
                     progress.update(len(chunk))
                     if progress.disable and counts.total() % PLAIN_PROGRESS_EVERY == 0:
                         self.stderr.write(f"{counts.total()} rows")
-            except (EOFError, OSError, gzip.BadGzipFile) as error:
+            except UNREADABLE as error:
                 raise CommandError(
                     f"{file} cannot be read any further after {counts.total()} rows ({error}). "
                     "Those are imported; run again with the whole file for the rest."
@@ -89,10 +94,10 @@ def _read_map(path: Path) -> HistoryMap:
         return HistoryMap.parse(json.loads(path.read_bytes()))
     except OSError as error:
         raise CommandError(f"The map cannot be read: {error}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandError(f"The map {path} is not JSON: {error}") from error
     except InvalidMap as error:
         raise CommandError(f"{path}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"The map {path} is not JSON: {error}") from error
 
 
 def _digest(path: Path) -> str:
@@ -115,23 +120,31 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 def _rows(file: IO[str], history_map: HistoryMap) -> Iterator[Row]:
     """Each row with the line it starts on. Refuses a file without the columns of the map."""
-    reader = csv.DictReader(file)
-    header = reader.fieldnames or []
+    reader = csv.reader(file)
+    try:
+        header = next(reader, [])
+    except (*UNREADABLE, csv.Error) as error:
+        raise CommandError(f"The log cannot be read: {error}") from error
     if missing := sorted(history_map.columns - set(header)):
-        raise CommandError(f"The log has no column {', '.join(missing)}; it has {list(header)}.")
-    return _numbered(reader)
+        raise CommandError(f"The log has no column {', '.join(missing)}; it has {header}.")
+    if twice := sorted(name for name in history_map.columns if header.count(name) > 1):
+        raise CommandError(f"The log has more than one column {', '.join(twice)}.")
 
+    def numbered() -> Iterator[Row]:
+        while True:
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield line, {}
+                continue
+            # Nothing at all on a line is no row; csv.DictReader would hide the line, too.
+            if cells:
+                yield line, dict(zip_longest(header, cells))
 
-def _numbered(reader: "csv.DictReader[str]") -> Iterator[Row]:
-    while True:
-        line = reader.line_num + 1
-        try:
-            row: Any = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            row = {}
-        yield line, row
+    return numbered()
 
 
 @contextmanager
