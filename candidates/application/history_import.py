@@ -106,9 +106,11 @@ class HistoryImport:
             occurred_at=self._map.time_of(row),
             extra={SOURCE_ROW: line},
         )
-        self._service.handle(self._command(candidate_id, row, rule), context)
+        result = self._service.handle(self._command(candidate_id, row, rule), context)
         self._newest[candidate_id] = line
-        return Taken(outcome=_DONE[rule.command], line=line, key=key)
+        # Repeated: a run at the same time was faster.
+        outcome = Outcome.KNOWN if result.repeated else _DONE[rule.command]
+        return Taken(outcome=outcome, line=line, key=key)
 
     def _command(self, candidate_id: UUID, row: Mapping[Any, str], rule: Rule) -> CandidateCommand:
         match rule.command:

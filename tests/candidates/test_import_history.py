@@ -13,12 +13,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from candidates.application.history_import import Outcome
+from candidates.application.history_map import HistoryMap
 from candidates.models import CandidateProjection
+from candidates.wiring import history_import
 from eventstore.models import StorageEvent
 from tests.databases import database_url, empty_database
 
@@ -228,6 +232,20 @@ def test_a_report_never_overwrites_what_is_read(tmp_path: Path, which: str) -> N
         LOG.read_bytes(),
         MAP.read_bytes(),
     )
+
+
+def test_a_row_that_another_run_decides_meanwhile_is_that_runs() -> None:
+    history_map = HistoryMap.parse(json.loads(MAP.read_text()))
+    columns = ("case", "activity", "at", "who", "years", "mail")
+    good = dict(zip(columns, APPLY.decode().split(","), strict=True))
+    one, other = (history_import(history_map, batch_id=uuid4(), dry_run=False) for _ in range(2))
+
+    # It has looked, and found nothing decided.
+    assert one.take(2, {**good, "years": "many"}).outcome is Outcome.REFUSED
+    assert other.take(3, good).outcome is Outcome.ADDED
+
+    assert one.take(3, good).outcome is Outcome.KNOWN
+    assert StorageEvent.objects.count() == 1
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
