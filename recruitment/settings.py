@@ -1,5 +1,6 @@
 """One file; whatever differs between machines comes from the environment."""
 
+import math
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,9 +23,19 @@ if not SECRET_KEY:
     )
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
-SCORE_THRESHOLD: float = env.float("SCORE_THRESHOLD", default=75.0)
-if not 0 <= SCORE_THRESHOLD <= 100:
-    raise ImproperlyConfigured(f"SCORE_THRESHOLD is {SCORE_THRESHOLD}; it is between 0 and 100.")
+
+def score_threshold(text: str) -> float:
+    """Strictly: `env.float` drops whatever is no digit, so that 7o5 and 1e2 are 75 and 12."""
+    try:
+        threshold = float(text)
+    except ValueError:
+        threshold = math.nan
+    if not 0 <= threshold <= 100:
+        raise ImproperlyConfigured(f"SCORE_THRESHOLD is {text!r}; it is a number from 0 to 100.")
+    return threshold
+
+
+SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -86,7 +97,8 @@ TEMPLATES = [
 
 def database(url: dict[str, Any]) -> dict[str, Any]:
     """What the event store needs from each database, on top of where it is."""
-    if url["ENGINE"] == "django.db.backends.sqlite3":
+    engine = url.get("ENGINE", "no database")
+    if engine == "django.db.backends.sqlite3":
         # One writer at a time takes its lock at once and waits for its turn; a commit is on disk.
         return url | {
             "OPTIONS": {
@@ -95,7 +107,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
-    if url["ENGINE"] == "django.db.backends.postgresql":
+    if engine == "django.db.backends.postgresql":
         # Without a threshold Django keeps the driver from preparing any statement.
         return url | {
             "OPTIONS": {"prepare_threshold": 0, **url.get("OPTIONS", {})},
@@ -103,7 +115,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
             "CONN_HEALTH_CHECKS": True,
         }
     raise ImproperlyConfigured(
-        f"DATABASE_URL names {url['ENGINE']}; the event store runs on PostgreSQL "
+        f"DATABASE_URL names {engine}; the event store runs on PostgreSQL "
         "(postgres://user:password@host:port/name) and SQLite (sqlite:///path)."
     )
 

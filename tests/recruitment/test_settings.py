@@ -1,0 +1,67 @@
+"""What the environment may say, and what is said about what it may not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+ROOT = Path(__file__).parent.parent.parent
+SECRET = "x" * 50
+
+
+def start(**environment: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a process of its own, with these settings and no others of the project's."""
+    ours = {"SECRET_KEY", "DEBUG", "DATABASE_URL", "ALLOWED_HOSTS", "SCORE_THRESHOLD", "TIME_ZONE"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    code = "from django.conf import settings; print(settings.SCORE_THRESHOLD)"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**kept, "DJANGO_SETTINGS_MODULE": "recruitment.settings", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_secret_is_all_that_must_be_set() -> None:
+    assert start(SECRET_KEY=SECRET).stdout == "75.0\n"
+    assert start(SECRET_KEY=SECRET, SCORE_THRESHOLD="82.5").stdout == "82.5\n"
+    assert start(DEBUG="true").stdout == "75.0\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SCORE_THRESHOLD": "high"}, "SCORE_THRESHOLD is 'high'"),
+        ({"SCORE_THRESHOLD": "7o5"}, "SCORE_THRESHOLD is '7o5'"),
+        ({"SCORE_THRESHOLD": "75,0"}, "SCORE_THRESHOLD is '75,0'"),
+        ({"SCORE_THRESHOLD": ""}, "SCORE_THRESHOLD is ''"),
+        ({"SCORE_THRESHOLD": "nan"}, "SCORE_THRESHOLD is 'nan'"),
+        ({"SCORE_THRESHOLD": "100.5"}, "SCORE_THRESHOLD is '100.5'"),
+        ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL names django.db.backends.mysql"),
+        ({"DATABASE_URL": "name"}, "DATABASE_URL names no database"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL names no database"),
+    ],
+)
+def test_what_will_not_do_is_named_before_anything_starts(
+    environment: dict[str, str], words: str
+) -> None:
+    refused = start(**{"SECRET_KEY": SECRET, **environment})
+    assert refused.returncode != 0
+    assert f"ImproperlyConfigured: {words}" in refused.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="these are SQLite's")
+def test_sqlite_writes_ahead_and_commits_to_disk() -> None:
+    with connection.cursor() as cursor:
+        found = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+    assert found == ["wal", 2, 20_000]
