@@ -27,6 +27,9 @@ class Projection:
         self._rows = rows
         self._store = store
 
+    def __repr__(self) -> str:
+        return f"<Projection {self.name}>"
+
     @property
     def name(self) -> str:
         return self._projector.name

@@ -90,7 +90,7 @@ def test_a_row_that_was_missed_is_mended(
     keyed = CommandContext(actor="rita", door="api", allows=lambda _: True, command_id=uuid4())
     result = candidate_service().handle(add(candidate_id=None), keyed)
     assert result.version == 1
-    assert "failed on stream" in caplog.text
+    assert f"<Projection candidates> failed on stream {result.candidate_id}" in caplog.text
     assert not CandidateProjection.objects.exists()
 
     broken_projection.undo()
