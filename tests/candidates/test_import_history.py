@@ -237,7 +237,7 @@ def test_a_report_never_overwrites_what_is_read(tmp_path: Path, which: str) -> N
 def test_a_row_that_another_run_decides_meanwhile_is_that_runs() -> None:
     history_map = HistoryMap.parse(json.loads(MAP.read_text()))
     columns = ("case", "activity", "at", "who", "years", "mail")
-    good = dict(zip(columns, APPLY.decode().split(","), strict=True))
+    good: dict[str | None, Any] = dict(zip(columns, APPLY.decode().split(","), strict=True))
     one, other = (history_import(history_map, batch_id=uuid4(), dry_run=False) for _ in range(2))
 
     # It has looked, and found nothing decided.
