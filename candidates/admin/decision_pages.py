@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
     Admin: TypeAlias = ModelAdmin[CandidateProjection]
 
 
-def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> TemplateResponse:
+def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> HttpResponse:
     """GET asks for confirmation, POST carries out. Needs `decide` for both."""
     if kind not in FORMS:
         raise Http404(f"There is no decision named {kind}.")
     if not (model_admin.has_view_permission(request) and request.user.has_perm(DECIDE)):
         raise PermissionDenied
+    if request.method != "POST" and not request.GET.getlist("candidate"):
+        # Where a login that ended in between leads back to, and a reload of the report.
+        messages.warning(request, "Nothing was decided now: choose the candidates again.")
+        return redirect("admin:candidates_candidateprojection_changelist")
     if request.method != "POST":
         return confirmation(request, kind, _named(request), model_admin=model_admin)
     form, seen = FORMS[kind](request.POST), _seen(request)

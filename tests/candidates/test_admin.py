@@ -363,3 +363,7 @@ def test_who_is_not_staff_or_may_not_view_sees_nothing(
 def test_an_id_that_is_nobody_s_leads_back_with_a_message(staff: Staff, id: object) -> None:
     response = staff("Viewers").get(f"{LIST}{id}/change/")
     assert (response.status_code, response["Location"]) == (302, "/admin/")
+
+
+def test_the_overview_does_not_say_that_nothing_was_decided(staff: Staff) -> None:
+    assert "Recent actions" not in text_of(staff("Recruiters").get("/admin/"))

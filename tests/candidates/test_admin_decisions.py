@@ -301,7 +301,6 @@ def test_a_candidate_that_never_was_is_reported_as_such(rita: Browser) -> None:
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ("", 400),
         ("?candidate=x", 400),
         ("?candidate=%00", 400),
         (f"?candidate={CANDIDATE_ID}", 404),
@@ -311,6 +310,13 @@ def test_an_address_that_names_no_candidate_is_refused(
     rita: Browser, query: str, status: int
 ) -> None:
     assert rita.get(address("invite") + query).status_code == status
+
+
+def test_who_comes_back_without_a_choice_is_led_to_the_list(rita: Browser) -> None:
+    """As after a login that ended while a decision was being confirmed."""
+    response = rita.get(address("reject"), follow=True)
+    assert response.redirect_chain == [(LIST, 302)]
+    assert "Nothing was decided now: choose the candidates again." in text_of(response)
 
 
 def test_there_are_four_decisions(rita: Browser) -> None:
