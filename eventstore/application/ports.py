@@ -1,6 +1,6 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -48,6 +48,24 @@ class EventStore(Protocol):
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
         """Every event of these streams: stream by stream, each in version order."""
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        """The first committed events behind position `after`, in position order, and no other.
+
+        A reader that goes on from the position of the last event it was given, and from nothing
+        else, receives every event once: no number is passed that a transaction in flight may
+        still fill. Never waits. Empty names mean all.
+
+        Raises CursorBeyondLog where the log does not reach `after`, and UnsafeLogRead where the
+        answer could lack events, as in a transaction that has appended.
+        """
 
 
 class EventPublisher(Protocol):

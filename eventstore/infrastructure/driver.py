@@ -44,6 +44,11 @@ class Driver(Protocol):
     ) -> list[tuple[StorageRow, int]]:
         """Rows with their positions, by version."""
 
+    def select_log(
+        self, connection: Any, where: str, parameters: Sequence[object], limit: int
+    ) -> list[tuple[StorageRow, int]]:
+        """The first rows with their positions, by position."""
+
 
 class PostgreSQLDriver:
     """Binds on the server and keeps statements prepared."""
@@ -63,6 +68,18 @@ class PostgreSQLDriver:
         cursor.execute(_select(where), parameters, prepare=True, binary=True)
         return [(StorageRow._make(row), position) for position, *row in cursor.fetchall()]
 
+    def select_log(
+        self,
+        connection: psycopg.Connection[Any],
+        where: str,
+        parameters: Sequence[object],
+        limit: int,
+    ) -> list[tuple[StorageRow, int]]:
+        cursor = psycopg.Cursor(connection)
+        # Planned anew: a plan kept from when the log was short would sort all of it for ever.
+        cursor.execute(_select_log(where), [*parameters, limit], prepare=False, binary=True)
+        return [(StorageRow._make(row), position) for position, *row in cursor.fetchall()]
+
 
 class SQLiteDriver:
     """Stores values as Django's own fields do."""
@@ -80,6 +97,16 @@ class SQLiteDriver:
         return [
             (self._row(StorageRow._make(row)), position)
             for position, *row in self._execute(connection, _select(where), parameters)
+        ]
+
+    def select_log(
+        self, connection: sqlite3.Connection, where: str, parameters: Sequence[object], limit: int
+    ) -> list[tuple[StorageRow, int]]:
+        return [
+            (self._row(StorageRow._make(row)), position)
+            for position, *row in self._execute(
+                connection, _select_log(where), [*parameters, limit]
+            )
         ]
 
     @staticmethod
@@ -136,6 +163,13 @@ def _insert(count: int, *, guarded: bool, row: str) -> str:
 @cache
 def _select(where: str) -> str:
     return f"SELECT position, {', '.join(_COLUMNS)} FROM {TABLE} WHERE {where} ORDER BY version"
+
+
+def _select_log(where: str) -> str:
+    return (
+        f"SELECT position, {', '.join(_COLUMNS)} FROM {TABLE} WHERE {where} "
+        "ORDER BY position LIMIT %s"
+    )
 
 
 def _values(rows: Sequence[StorageRow]) -> list[object]:

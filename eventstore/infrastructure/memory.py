@@ -1,7 +1,8 @@
 """Twins of the adapters that need no database: for tests, and for trying things out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from threading import Lock
 from uuid import UUID
 
@@ -13,7 +14,12 @@ from eventstore.domain.events import (
     StreamHead,
     event_id_of,
 )
-from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
+from eventstore.domain.exceptions import (
+    ConcurrencyError,
+    CursorBeyondLog,
+    EventAlreadyStored,
+    UnsafeLogRead,
+)
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 
 
@@ -87,6 +93,26 @@ class InMemoryEventStore:
             if stream[0][0].stream_type == stream_type:
                 yield from (self._mapper.recorded(*stored) for stored in stream)
 
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        with self._lock:
+            log = list(self._by_event_id.values())
+        if after > len(log):
+            raise CursorBeyondLog(after=after, last=len(log))
+        wanted = (
+            (row, position)
+            for row, position in log[max(after, 0) :]
+            if (not stream_types or row.stream_type in stream_types)
+            and (not event_types or row.event_type in event_types)
+        )
+        return [self._mapper.recorded(*stored) for stored in islice(wanted, limit)]
+
 
 class OverlayEventStore(InMemoryEventStore):
     """What would be stored on top of another log, which is only read: for trying commands out."""
@@ -110,6 +136,16 @@ class OverlayEventStore(InMemoryEventStore):
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         return self._beneath.read_command(command_id) or super().read_command(command_id)
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        raise UnsafeLogRead(reason="what is only tried out has no place in it.")
 
 
 class InMemoryProjectionRows:

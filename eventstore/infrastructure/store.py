@@ -1,6 +1,6 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -17,6 +17,7 @@ from eventstore.domain.events import (
 )
 from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
 from eventstore.infrastructure.driver import TABLE, driver_of
+from eventstore.infrastructure.log import read_settled
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent
 
@@ -93,6 +94,23 @@ class DjangoEventStore:
         )
         for position, *row in columns.iterator(chunk_size=2000):
             yield self._mapper.recorded(StorageRow._make(row), position)
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        return read_settled(
+            connection,
+            self._mapper,
+            after=after,
+            limit=limit,
+            stream_types=stream_types,
+            event_types=event_types,
+        )
 
     def _select(self, where: str, parameters: Sequence[object]) -> list[RecordedEvent]:
         driver = driver_of(connection)

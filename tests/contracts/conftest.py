@@ -66,6 +66,16 @@ def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> 
     return DjangoEventStore(mapper, clock=clock)
 
 
+@pytest.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
+def log(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> EventStore:
+    """A store whose events are committed, so that all of it can be read."""
+    if request.param == "memory":
+        return InMemoryEventStore(mapper, clock=clock)
+    return DjangoEventStore(mapper, clock=clock)
+
+
 @dataclass
 class ReadModel:
     """A projection with what feeds it, and its rows as anybody may look at them."""
