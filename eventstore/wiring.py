@@ -3,17 +3,22 @@
 from collections.abc import Iterable, Mapping
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from eventstore.application.ports import EventPublisher, EventStore, Projector
 from eventstore.application.projection import Projection
 from eventstore.domain.events import DomainEvent
+from eventstore.infrastructure.log import Holder as Holder
+from eventstore.infrastructure.log import LogStatus as LogStatus
+from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
+from eventstore.infrastructure.triggers import missing_guards
 
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, clock=timezone.now)
@@ -52,6 +57,11 @@ def publisher() -> EventPublisher:
 def projections() -> Mapping[str, Projection]:
     """By name, in the order in which they were registered."""
     return _projections
+
+
+def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
+    """What keeps the log append-only and its reading exact, and is not in place; by name."""
+    return [guard.name for guard in missing_guards(connection)]
 
 
 def trial_store() -> EventStore:
