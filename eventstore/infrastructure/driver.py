@@ -5,6 +5,7 @@ The price is that Django's query log and execute wrappers do not see them.
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Protocol
@@ -86,9 +87,11 @@ class SQLiteDriver:
     def _execute(
         connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
     ) -> list[Any]:
-        cursor = connection.cursor(sqlite3.Cursor)
         adapted = [_adapted(parameter) for parameter in parameters]
-        return cursor.execute(statement.replace("%s", "?"), adapted).fetchall()
+        # Closed here and now: one that lives on in a traceback may be collected by another thread,
+        # which then waits for this connection, perhaps holding the lock that this one waits for.
+        with closing(connection.cursor(sqlite3.Cursor)) as cursor:
+            return cursor.execute(statement.replace("%s", "?"), adapted).fetchall()
 
     @staticmethod
     def _row(stored: Any) -> StorageRow:
