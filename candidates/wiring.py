@@ -29,6 +29,7 @@ def candidate_service() -> CandidateService:
     return CandidateService(
         store=eventstore.event_store(),
         publisher=eventstore.publisher(),
+        snapshots=eventstore.snapshots(),
         threshold=settings.SCORE_THRESHOLD,
         new_id=uuid_utils.uuid7,
     )
@@ -43,6 +44,7 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
     service = CandidateService(
         store=store,
         publisher=eventstore.silent_publisher(),
+        snapshots=None if dry_run else eventstore.snapshots(),
         threshold=settings.SCORE_THRESHOLD,
         new_id=uuid_utils.uuid7,
     )

@@ -1,4 +1,4 @@
-"""The log's table, and the column type that read models keep JSON in."""
+"""The log's table, its snapshots, and the column type that read models keep JSON in."""
 
 import json
 from typing import Any
@@ -40,6 +40,28 @@ class StorageEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.event_type} {self.stream_id}/{self.version}"
+
+
+class Snapshot(models.Model):
+    """The newest snapshot of a stream. A cache: whoever empties the table changes no result."""
+
+    stream_id = models.UUIDField(primary_key=True)
+    stream_type = models.CharField(max_length=100)
+    version = models.PositiveIntegerField()
+    schema = models.PositiveSmallIntegerField()
+    state = models.TextField()
+    # Of the event at `version`, which the log must have exactly so.
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    # Filled once events are chained.
+    hash = models.BinaryField(null=True)
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.stream_type} {self.stream_id}/{self.version}"
 
 
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time

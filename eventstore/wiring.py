@@ -7,16 +7,19 @@ from django.utils import timezone
 
 from eventstore.application.ports import EventPublisher, EventStore, Projector
 from eventstore.application.projection import Projection
+from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, clock=timezone.now)
+_snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
 _local = LocalEventPublisher()
 _publisher = OnCommitPublisher(_local)
 _projections: dict[str, Projection] = {}
@@ -43,6 +46,10 @@ def mapper() -> EventMapper:
 
 def event_store() -> EventStore:
     return _store
+
+
+def snapshots() -> Snapshots:
+    return _snapshots
 
 
 def publisher() -> EventPublisher:

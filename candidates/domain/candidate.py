@@ -45,6 +45,8 @@ class Candidate(Aggregate):
     """Holds no personal data: the profile lives in the events and the read model."""
 
     stream_type: ClassVar[str] = "candidate"
+    snapshot_every: ClassVar[int | None] = 100
+    snapshot_schema: ClassVar[int] = 1
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -138,6 +140,25 @@ class Candidate(Aggregate):
             case _:
                 assert_never(event)
 
+    def dump_state(self) -> Mapping[str, Any]:
+        return {
+            "status": self.status.value,
+            "score": self.score,
+            "decisions": [
+                [decision.version, decision.event_type, decision.status_before.value]
+                for decision in self.decisions
+            ],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        match state:
+            case {"status": str(status), "score": float(score), "decisions": [*decisions]}:
+                self.status = Status(status)
+                self.score = score
+                self.decisions = tuple(_decision(decision) for decision in decisions)
+            case _:
+                raise ValueError("This is not the state of a candidate.")
+
     def _decided(self, event: CandidateEvent, status: Status) -> None:
         decision = Decision(
             version=self.version, event_type=event.event_type, status_before=self.status
@@ -153,3 +174,12 @@ class Candidate(Aggregate):
     def _require_not_retracted(self) -> None:
         if self.status is Status.RETRACTED:
             raise CandidateIsRetracted
+
+
+def _decision(state: Any) -> Decision:
+    match state:
+        case [int(version), str(event_type), str(status_before)]:
+            return Decision(
+                version=version, event_type=event_type, status_before=Status(status_before)
+            )
+    raise ValueError("This is not the state of a decision.")

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from eventstore.domain.events import DomainEvent, Metadata, RecordedEvent, StreamHead
+from eventstore.domain.snapshot import Snapshot
 
 
 class EventStore(Protocol):
@@ -48,6 +49,21 @@ class EventStore(Protocol):
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
         """Every event of these streams: stream by stream, each in version order."""
+
+
+class SnapshotStore(Protocol):
+    """The newest snapshot of each stream.
+
+    Inside a caller's transaction each call is a savepoint: a failure leaves it usable.
+    """
+
+    def load(self, stream_id: UUID) -> Snapshot | None: ...
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Put it in place of an older one; leave one of a higher version as it is."""
+
+    def discard(self, snapshot: Snapshot) -> None:
+        """Remove it; leave one of another version as it is."""
 
 
 class EventPublisher(Protocol):

@@ -45,6 +45,11 @@ class Driver(Protocol):
     ) -> list[tuple[StorageRow, int]]:
         """Rows with their positions, by version."""
 
+    def fetch(
+        self, connection: Any, statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        """Rows as the driver gives them. The text of the statement is one of a few constants."""
+
 
 class PostgreSQLDriver:
     """Binds on the server and keeps statements prepared."""
@@ -64,6 +69,12 @@ class PostgreSQLDriver:
         cursor.execute(_select(where), parameters, prepare=True, binary=True)
         return [(StorageRow._make(row), position) for position, *row in cursor.fetchall()]
 
+    def fetch(
+        self, connection: psycopg.Connection[Any], statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        cursor = psycopg.Cursor(connection)
+        return cursor.execute(statement, parameters, prepare=True, binary=True).fetchall()
+
 
 class SQLiteDriver:
     """Stores values as Django's own fields do."""
@@ -82,6 +93,11 @@ class SQLiteDriver:
             (self._row(StorageRow._make(row)), position)
             for position, *row in self._execute(connection, _select(where), parameters)
         ]
+
+    def fetch(
+        self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        return self._execute(connection, statement, parameters)
 
     @staticmethod
     def _execute(

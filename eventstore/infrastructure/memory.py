@@ -14,6 +14,7 @@ from eventstore.domain.events import (
     event_id_of,
 )
 from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
+from eventstore.domain.snapshot import Snapshot
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 
 
@@ -110,6 +111,27 @@ class OverlayEventStore(InMemoryEventStore):
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         return self._beneath.read_command(command_id) or super().read_command(command_id)
+
+
+class InMemorySnapshotStore:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.snapshots: dict[UUID, Snapshot] = {}
+
+    def load(self, stream_id: UUID) -> Snapshot | None:
+        return self.snapshots.get(stream_id)
+
+    def save(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            kept = self.snapshots.get(snapshot.stream_id, snapshot)
+            if kept.head.version <= snapshot.head.version:
+                self.snapshots[snapshot.stream_id] = snapshot
+
+    def discard(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            kept = self.snapshots.get(snapshot.stream_id)
+            if kept and kept.head.version == snapshot.head.version:
+                del self.snapshots[snapshot.stream_id]
 
 
 class InMemoryProjectionRows:

@@ -11,15 +11,17 @@ from candidates.application.projector import CandidateProjector
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection
-from eventstore.application.ports import EventStore, ProjectionRows
+from eventstore.application.ports import EventStore, ProjectionRows, SnapshotStore
 from eventstore.application.projection import Projection
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import (
     InMemoryEventStore,
     InMemoryProjectionRows,
+    InMemorySnapshotStore,
     OverlayEventStore,
 )
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 
 
@@ -64,6 +66,19 @@ def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> 
             beneath = InMemoryEventStore(mapper, clock=clock)
             return OverlayEventStore(mapper, clock=clock, beneath=beneath)
     return DjangoEventStore(mapper, clock=clock)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("database", marks=pytest.mark.django_db(transaction=True)),
+        pytest.param("database in a transaction", marks=pytest.mark.django_db),
+    ]
+)
+def snapshot_store(request: pytest.FixtureRequest, clock: Clock) -> SnapshotStore:
+    if request.param == "memory":
+        return InMemorySnapshotStore()
+    return DjangoSnapshotStore(clock=clock)
 
 
 @dataclass
