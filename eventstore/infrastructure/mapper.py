@@ -50,19 +50,38 @@ class EventMapper:
         self._classes: dict[str, type[DomainEvent]] = {}
         self._decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._aliases: dict[str, str] = {}
+
+    @property
+    def classes(self) -> Mapping[str, type[DomainEvent]]:
+        """By the name under which they are stored today."""
+        return self._classes
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Names that are no longer written, and today's."""
+        return self._aliases
 
     def register(
         self,
         classes: Iterable[type[DomainEvent]],
         *,
         upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         """Make classes known. `upcasters` has one for each `(event type, n)` ever stored.
 
-        Registering the same class again changes nothing. Raises ValueError for two classes with
-        one name and for a missing step between version 1 and today's.
+        `aliases` leads from names that types had once to those they have today: whatever is
+        stored under the old name is read as if it had the new one, upcasters included.
+
+        Registering the same again changes nothing. Raises ValueError for a name that stands for
+        two classes, two upcasters for one step, a missing step between version 1 and today's, and
+        a step that no class ever takes.
         """
-        self._upcasters.update(upcasters or {})
+        upcasters, aliases = upcasters or {}, aliases or {}
+        for (name, step), upcaster in upcasters.items():
+            if self._upcasters.setdefault((name, step), upcaster) is not upcaster:
+                raise ValueError(f"{name} has two upcasters from version {step}.")
         for cls in classes:
             name, newest = cls.event_type, cls.schema_version
             if self._classes.setdefault(name, cls) is not cls:
@@ -70,6 +89,18 @@ class EventMapper:
             if missing := [n for n in range(1, newest) if (name, n) not in self._upcasters]:
                 raise ValueError(f"{name} has no upcaster from version {missing[0]}.")
             self._decoders[name, newest] = msgspec.json.Decoder(cls)
+        for name, step in upcasters:
+            if name not in self._classes or step not in range(
+                1, self._classes[name].schema_version
+            ):
+                raise ValueError(f"No class takes the upcaster of {name} from version {step}.")
+        for alias, name in aliases.items():
+            if name not in self._classes:
+                raise ValueError(f"The alias {alias} stands for {name}, which is not registered.")
+            if self._aliases.setdefault(alias, name) != name:
+                raise ValueError(f"The alias {alias} stands for {self._aliases[alias]} and {name}.")
+        if clash := self._aliases.keys() & self._classes.keys():
+            raise ValueError(f"{sorted(clash)[0]} is both an alias and the name of a class.")
 
     def rows(
         self,
@@ -149,7 +180,8 @@ class EventMapper:
         return _text(plain)
 
     def _decode(self, row: StorageRow, position: int) -> DomainEvent:
-        name, version = row.event_type, row.schema_version
+        name = self._aliases.get(row.event_type, row.event_type)
+        version = row.schema_version
         try:
             if decoder := self._decoders.get((name, version)):
                 event: DomainEvent = decoder.decode(row.data)

@@ -1,6 +1,7 @@
 """The stored format: what today's code writes, and what it can still read."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -182,6 +183,67 @@ def test_a_missing_step_between_versions_is_found_at_once() -> None:
     upcasters = {("test.measured", 2): MEASURED_UPCASTERS["test.measured", 2]}
     with pytest.raises(ValueError, match=r"test\.measured has no upcaster from version 1"):
         EventMapper().register([Measured], upcasters=upcasters)
+
+
+@pytest.mark.parametrize(
+    ("version", "data"),
+    [
+        (1, '{"amount":"2","at":"2026-01-01T00:00:00Z"}'),
+        (2, '{"amount":"2","at":"2026-01-01T00:00:00Z","on":"2026-01-01"}'),
+        (3, f'{{"amount":"2","at":"2026-01-01T00:00:00Z","by":"{STREAM}","on":"2026-01-01"}}'),
+    ],
+)
+def test_what_was_stored_under_a_former_name_is_read_and_written_as_todays(
+    mapper: EventMapper, version: int, data: str
+) -> None:
+    mapper.register([], aliases={"test.weighed": "test.measured"})
+    recorded = mapper.recorded(row("test.weighed", version, data, KNOWN), 1)
+    assert recorded.event == Measured(
+        amount=Decimal(2), at=datetime(2026, 1, 1, tzinfo=UTC), on=date(2026, 1, 1), by=STREAM
+    )
+    again = written(mapper, recorded.event)
+    assert (again.event_type, again.schema_version) == ("test.measured", 3)
+
+
+def test_newer_code_is_named_by_the_name_that_is_stored(mapper: EventMapper) -> None:
+    mapper.register([], aliases={"test.weighed": "test.measured"})
+    with pytest.raises(UndecodableEvent, match=r"test\.weighed version 4: stored by newer code"):
+        mapper.recorded(row("test.weighed", 4, "{}", KNOWN), 1)
+
+
+def another(data: Any) -> Any:
+    return data
+
+
+@pytest.mark.parametrize(
+    ("registered", "complaint"),
+    [
+        ({"upcasters": {("test.measured", 1): another}}, "test.measured has two upcasters from"),
+        ({"upcasters": {("test.measured", 3): another}}, "No class takes the upcaster of test.mea"),
+        ({"upcasters": {("test.measured", 0): another}}, "No class takes the upcaster of test.mea"),
+        ({"upcasters": {("test.weighed", 1): another}}, "No class takes the upcaster of test.wei"),
+        ({"aliases": {"candidate.added": "test.measured"}}, "candidate.added is both an alias and"),
+        ({"aliases": {"test.measured": "test.measured"}}, "test.measured is both an alias and"),
+        ({"aliases": {"test.weighed": "test.gone"}}, "test.gone, which is not registered"),
+        ({"aliases": {"test.old": "candidate.added"}}, "test.old stands for test.measured and can"),
+    ],
+)
+def test_names_and_steps_that_are_not_unique_are_found_at_once(
+    mapper: EventMapper, registered: Any, complaint: str
+) -> None:
+    mapper.register([], aliases={"test.old": "test.measured"})
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        mapper.register([], **registered)
+
+
+def test_a_class_cannot_take_the_name_of_an_alias(mapper: EventMapper) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Late(DomainEvent):
+        event_type: ClassVar[str] = "test.old"
+
+    mapper.register([], aliases={"test.old": "test.measured"})
+    with pytest.raises(ValueError, match=r"test\.old is both an alias and the name of a class"):
+        mapper.register([Late])
 
 
 def test_an_event_nobody_registered_is_not_stored(mapper: EventMapper) -> None:
