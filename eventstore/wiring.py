@@ -1,6 +1,7 @@
 """The composition root: who gets which adapter. Apps register what they bring from `ready()`."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -13,6 +14,7 @@ from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
@@ -29,8 +31,10 @@ def register_events(
     classes: Iterable[type[DomainEvent]],
     *,
     upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> None:
-    _mapper.register(classes, upcasters=upcasters)
+    """See `EventMapper.register`."""
+    _mapper.register(classes, upcasters=upcasters, aliases=aliases)
 
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
@@ -42,6 +46,11 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
 
 def mapper() -> EventMapper:
     return _mapper
+
+
+def compared_schemas(kept: Mapping[str, Any]) -> ComparedSchemas:
+    """What was kept of the events' JSON Schemas beside what the registered classes say."""
+    return compare(kept, _mapper)
 
 
 def event_store() -> EventStore:

@@ -97,6 +97,8 @@ DATABASES = {
         env.db("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
     )
 }
+# Where `manage.py eventstore_schema` keeps what every version of every event looks like.
+EVENT_SCHEMAS = BASE_DIR / "recruitment" / "docs" / "events.schema.json"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
