@@ -1,7 +1,12 @@
 """What people see of a candidate: thrown away and rebuilt from the log at will."""
 
+from contextlib import suppress
+from typing import Self
+from uuid import UUID
+
 from django.db import models
 
+from candidates.application.compare import folded, phone_key
 from candidates.application.projector import LIFTED_LENGTH
 from candidates.domain.events import RejectionReason, Status
 from eventstore.models import ExactJSONField
@@ -9,6 +14,31 @@ from eventstore.models import ExactJSONField
 
 def _lifted() -> "models.CharField[str, str]":
     return models.CharField(max_length=LIFTED_LENGTH, default="", blank=True)
+
+
+REASONS = {r.value: r.value.replace("_", " ").capitalize() for r in RejectionReason}
+"""In words."""
+SHORTEST_PHONE = 4
+"""Digits: fewer would find half of everybody."""
+
+
+class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
+    def search(self, text: str) -> Self:
+        """Those with all these words in name, e-mail, position or location; or whose phone has
+        these digits, with or without the country's prefix; or whose id or external id this is.
+
+        Spelling counts as little as in `compare`: neither case nor accents nor apostrophes.
+        """
+        words = models.Q()
+        for word in folded(text).split():
+            words &= models.Q(search_key__contains=word)
+        found = words | models.Q(external_id__iexact=text.strip())
+        digits = phone_key(text).lstrip("0")
+        if len(digits) >= SHORTEST_PHONE and not any(map(str.isalpha, text)):
+            found |= models.Q(phone_key__contains=digits)
+        with suppress(ValueError):
+            found |= models.Q(pk=UUID(text.strip()))
+        return self.filter(found)
 
 
 class CandidateProjection(models.Model):
@@ -47,11 +77,13 @@ class CandidateProjection(models.Model):
     rejection_reason = models.CharField(
         max_length=20,
         default="",
-        choices=[(r.value, r.value.replace("_", " ").capitalize()) for r in RejectionReason],
+        choices=list(REASONS.items()),
     )
     rejection_note = models.TextField(default="")
     changed_at = models.DateTimeField()
     changed_by = _lifted()
+
+    objects = CandidateQuerySet.as_manager()
 
     class Meta:
         verbose_name = "candidate"

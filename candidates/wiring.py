@@ -15,6 +15,8 @@ from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection
 from eventstore import wiring as eventstore
+from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
 
@@ -26,13 +28,12 @@ def register() -> None:
 
 
 def candidate_service() -> CandidateService:
-    return CandidateService(
-        store=eventstore.event_store(),
-        publisher=eventstore.publisher(),
-        snapshots=eventstore.snapshots(),
-        threshold=settings.SCORE_THRESHOLD,
-        new_id=uuid_utils.uuid7,
-    )
+    return _service(eventstore.event_store(), eventstore.publisher(), eventstore.snapshots())
+
+
+def trial_service() -> CandidateService:
+    """Decides as the real one does and keeps nothing: it says what would be refused, and why."""
+    return _service(eventstore.trial_store(), eventstore.silent_publisher())
 
 
 def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) -> HistoryImport:
@@ -41,13 +42,8 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
     A dry run decides on top of the log and keeps nothing.
     """
     store = eventstore.trial_store() if dry_run else eventstore.event_store()
-    service = CandidateService(
-        store=store,
-        publisher=eventstore.silent_publisher(),
-        snapshots=None if dry_run else eventstore.snapshots(),
-        threshold=settings.SCORE_THRESHOLD,
-        new_id=uuid_utils.uuid7,
-    )
+    snapshots = None if dry_run else eventstore.snapshots()
+    service = _service(store, eventstore.silent_publisher(), snapshots)
     return HistoryImport(history_map, service=service, store=store, batch_id=batch_id)
 
 
@@ -56,9 +52,9 @@ def repair() -> int:
     return eventstore.projections()[CandidateProjector.name].repair()
 
 
-def history(candidate_id: UUID) -> list[RecordedEvent]:
-    """Every event of the candidate, oldest first. Raises AggregateNotFound."""
-    recorded = eventstore.event_store().read_stream(candidate_id)
+def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEvent]:
+    """The candidate's events, the oldest first, up to version `until`. Raises AggregateNotFound."""
+    recorded = eventstore.event_store().read_stream(candidate_id, until=until)
     if not recorded or recorded[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
     return recorded
@@ -66,3 +62,15 @@ def history(candidate_id: UUID) -> list[RecordedEvent]:
 
 def event_data(event: DomainEvent) -> dict[str, Any]:
     return eventstore.mapper().data_of(event)
+
+
+def _service(
+    store: EventStore, publisher: EventPublisher, snapshots: Snapshots | None = None
+) -> CandidateService:
+    return CandidateService(
+        store=store,
+        publisher=publisher,
+        snapshots=snapshots,
+        threshold=settings.SCORE_THRESHOLD,
+        new_id=uuid_utils.uuid7,
+    )

@@ -76,5 +76,5 @@ def trial_store() -> EventStore:
 
 
 def silent_publisher() -> EventPublisher:
-    """Tells nobody: for who repairs the projections in the end."""
+    """Tells nobody: for who repairs the projections in the end, or only tries commands out."""
     return LocalEventPublisher()

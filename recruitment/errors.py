@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -22,6 +24,8 @@ from eventstore.domain.exceptions import (
 )
 
 CONTENT_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Of one answer: a body full of mistakes is not answered with a longer one."""
 _STATUS: Sequence[tuple[type[DomainError], int]] = [
     (InvalidValue, 400),
     (NotPermitted, 403),
@@ -30,6 +34,13 @@ _STATUS: Sequence[tuple[type[DomainError], int]] = [
     (CommandReused, 422),
     (DomainError, 409),
 ]
+
+
+class ProblemRenderer(JSONRenderer):
+    """Whatever the view renders else. ASCII holds even text that no encoding can."""
+
+    media_type = CONTENT_TYPE
+    ensure_ascii = True
 
 
 class Refusal(APIException):
@@ -48,7 +59,8 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if response is None:
         return None
     response.data = _body(raised, response)
-    response.content_type = CONTENT_TYPE
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), CONTENT_TYPE
     return response
 
 
@@ -62,7 +74,7 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
             data = {field.name: getattr(error, field.name) for field in fields(error)}
             return problem(status, code=error.code, detail=str(error), **data)
         case ValidationError(detail=details):
-            errors = list(_flattened(details))
+            errors = list(islice(_flattened(details), MOST_ERRORS))
             summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
             return problem(status, code="invalid", detail=summary, errors=errors)
     # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
@@ -85,12 +97,13 @@ def _flattened(details: Any, pointer: str = "") -> Iterator[dict[str, str]]:
     match details:
         case Mapping():
             for key, value in details.items():
-                field = "" if key == "non_field_errors" else str(key)
-                step = InvalidValue(pointer="", rule="", detail="").under(field).pointer
-                yield from _flattened(value, pointer + step if field else pointer)
+                step = InvalidValue(pointer="", rule="", detail="").under(str(key)).pointer
+                yield from _flattened(value, pointer + step if key else pointer)
         case list() | tuple():
-            for value in details:
-                yield from _flattened(value, pointer)
+            for index, value in enumerate(details):
+                # Of a list of objects each may have errors; any other list is of messages.
+                step = f"/{index}" if isinstance(value, Mapping) else ""
+                yield from _flattened(value, pointer + step)
         case _:
             code = getattr(details, "code", "invalid")
             yield {"pointer": pointer, "detail": str(details), "code": code}

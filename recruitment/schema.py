@@ -1,25 +1,79 @@
 """Describes in the OpenAPI document what every operation has in common."""
 
+from http import HTTPStatus
 from typing import Any
 
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.openapi import AutoSchema
+
+from recruitment.errors import CONTENT_TYPE, problem
+
+_EVERY = {
+    400: "A field, parameter or header will not do: `errors` names it.",
+    401: "There is no token, or none that is good.",
+    403: "The user lacks the permission for this.",
+    406: "The answer is JSON, which the request does not accept.",
+}
+_WITH_ID = {404: "Nothing is stored under this id."}
+_WITH_BODY = {
+    409: "A rule says no: `code` says which, further members hold the values it compared.",
+    411: "The body came in chunks, without its length.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "The key was used before for a command with other content.",
+}
+_WITH_VERSION = {412: "The version is not the newest: the answer says who made that, and when."}
+_EXAMPLES = {
+    409: problem(
+        409,
+        code="score_below_threshold",
+        detail="The score 60.0 is below the threshold 75.0.",
+        score=60.0,
+        threshold=75.0,
+    ),
+    412: problem(
+        412,
+        code="stale_version",
+        detail="Version 1 was stated, but rita made it version 2 at 2026-03-01T12:00:00+00:00.",
+        stream_id="0190a000-0000-7000-8000-000000000001",
+        expected=1,
+        current_version=2,
+        projected_version=2,
+        changed_by="rita",
+        changed_at="2026-03-01T12:00:00Z",
+    ),
+}
+
+
+class BearerScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]
+    target_class = "recruitment.authentication.BearerAuthentication"
+    name = "token"
 
 
 class ProblemAutoSchema(AutoSchema):
-    """Every operation may answer a problem document."""
+    """Every operation says which problems it may answer with."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
-        if operation is not None:
-            operation["responses"].setdefault(
-                "default",
-                {
-                    "description": "What went wrong.",
-                    "content": {
-                        "application/problem+json": {
-                            "schema": {"$ref": "#/components/schemas/Problem"}
-                        }
-                    },
-                },
-            )
+        if operation is None:
+            return None
+        problems = dict(_EVERY)
+        if "{id}" in self.path:
+            problems |= _WITH_ID
+        if self.method == "POST":
+            problems |= _WITH_BODY
+        if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
+            problems |= _WITH_VERSION
+        for status, description in sorted(problems.items()):
+            operation["responses"][str(status)] = _response(status, description)
         return operation
+
+
+def _response(status: int, description: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in _EXAMPLES:
+        content["example"] = _EXAMPLES[status]
+    return {
+        "description": f"{HTTPStatus(status).phrase}. {description}",
+        "content": {CONTENT_TYPE: content},
+    }

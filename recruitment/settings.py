@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import environ
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from recruitment.problem import PROBLEM
@@ -32,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "csp",
     "rest_framework",
     "django_filters",
     "knox",
@@ -50,12 +52,26 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
 ]
+# Nothing inline and nothing from elsewhere, on every page. Swagger UI draws its icons from data:.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
 ROOT_URLCONF = "recruitment.urls"
 WSGI_APPLICATION = "recruitment.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before those of the apps, since it replaces two of the admin's.
+        "DIRS": [BASE_DIR / "recruitment" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -115,6 +131,7 @@ LANGUAGE_CODE = "en-us"
 # What people are shown. Everything stored and sent is UTC.
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
+FORMAT_MODULE_PATH = ["recruitment.formats"]
 
 STATIC_URL = "static/"
 # Served from where the apps keep them: there is no collecting step to forget.
@@ -123,15 +140,19 @@ WHITENOISE_USE_FINDERS = True
 REST_FRAMEWORK = {
     # Token first: its challenge is what makes a missing login a 401 and not a 403.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "recruitment.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "recruitment.schema.ProblemAutoSchema",
     "DEFAULT_FILTER_BACKENDS": [],
     "URL_FORMAT_OVERRIDE": None,
+    # Errors of a body as a whole stand at its root, which is the empty JSON Pointer.
+    "NON_FIELD_ERRORS_KEY": "",
+    # The schema's view would put any ?version= into a header.
+    "ALLOWED_VERSIONS": ["1"],
     "EXCEPTION_HANDLER": "recruitment.errors.problem_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -145,6 +166,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"RejectionReasonEnum": "candidates.domain.events.RejectionReason"},
+    # The words of the API need no labels.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "APPEND_COMPONENTS": {"schemas": {"Problem": PROBLEM}},
 }

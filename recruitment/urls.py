@@ -5,17 +5,27 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from recruitment import errors
 
+admin.site.site_header = admin.site.site_title = "Recruitment"
+admin.site.index_title = "Overview"
+admin.site.site_url = None
+# Its few links are on the overview; the lists need the width.
+admin.site.enable_nav_sidebar = False
+
+# Its own template: Swagger UI's has a style element, which the content security policy refuses.
+docs = SpectacularSwaggerSplitView.as_view(
+    url_name="schema", template_name="recruitment/api_docs.html"
+)
 api: list[URLPattern | URLResolver] = [
     path("", include("candidates.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("docs/", docs, name="docs"),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     # Django's own handler404 does not run under DEBUG.
-    re_path("^api(?:/.*)?$", errors.no_such_path),
+    re_path(r"^api(?:/[\s\S]*)?\Z", errors.no_such_path),
 ]
 handler400 = errors.bad_request
 handler404 = errors.page_not_found

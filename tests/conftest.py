@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import TransactionTestCase
+from hypothesis import settings as hypothesis
 from rest_framework.test import APIClient
 
+from tests.browser import Browser, Committing
 from tests.databases import empty_database
 from tests.scenario import Scenario
 
@@ -18,6 +20,10 @@ def _fixture_teardown(self: TransactionTestCase) -> None:
 
 TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[attr-defined]
 
+# The same examples in every run: a failure is found by who caused it, not by who comes next.
+hypothesis.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.load_profile("repeatable")
+
 
 @pytest.fixture
 def scenario() -> Scenario:
@@ -27,6 +33,21 @@ def scenario() -> Scenario:
 @pytest.fixture
 def now() -> datetime:
     return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def staff(user_in: Callable[..., User]) -> Callable[..., Browser]:
+    """A browser in which somebody of these groups is logged in to the admin."""
+
+    def make(*groups: str, name: str = "rita", superuser: bool = False, **options: Any) -> Browser:
+        user = user_in(*groups, name=name)
+        user.is_staff, user.is_superuser = True, superuser
+        user.save()
+        browser = Browser(**options)
+        browser.force_login(user)
+        return browser
+
+    return make
 
 
 @pytest.fixture
@@ -41,12 +62,16 @@ def user_in(db: None) -> Callable[..., User]:
     return make
 
 
+class CommittingClient(Committing, APIClient):
+    """An API client whose commands are shown by the read model at once."""
+
+
 @pytest.fixture
-def client_of() -> Callable[[User], APIClient]:
+def client_of() -> Callable[..., CommittingClient]:
     """An API client that is logged in; every callback of a commit runs as it would."""
 
-    def make(user: User, **options: Any) -> APIClient:
-        client = APIClient(**options)
+    def make(user: User | None, **options: Any) -> CommittingClient:
+        client = CommittingClient(**options)
         client.force_authenticate(user)
         return client
 

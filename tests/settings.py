@@ -6,10 +6,13 @@ import tempfile
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 50)
 
 from recruitment.settings import *  # noqa: F403
-from recruitment.settings import DATABASES
+from recruitment.settings import DATABASES, REST_FRAMEWORK
 
 # A hash that is cheap to make: nobody attacks these passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Static files are looked up when they are asked for, not listed anew for every test client.
+WHITENOISE_AUTOREFRESH = True
+REST_FRAMEWORK["TEST_REQUEST_DEFAULT_FORMAT"] = "json"
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: threads share nothing of a database in memory, and it has no WAL.

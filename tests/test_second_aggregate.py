@@ -61,7 +61,7 @@ def test_a_copy_of_candidates_under_another_name_works(tmp_path: Path) -> None:
     )
     copy_translated(ROOT / "tests", tmp_path / "tests")
 
-    tests = ["test_applicant.py", "test_service.py", "test_projector.py", "api"]
+    tests = ["test_applicant.py", "test_service.py", "test_projector.py", "test_admin.py", "api"]
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"),

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
+from threading import Barrier, local
+from typing import Any, TypeVar
 
+import pytest
 from django.db import connection
+
+from eventstore.infrastructure.store import DjangoEventStore
 
 T = TypeVar("T")
 
@@ -26,3 +29,17 @@ def together(count: int, act: Callable[[int], T]) -> list[T | Exception]:
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))
+
+
+def all_decide_before_any_appends(monkeypatch: pytest.MonkeyPatch, writers: int) -> None:
+    """Hold each writer's first append back until all are there, so that they surely collide."""
+    append = DjangoEventStore.append
+    decided = Barrier(writers, timeout=30)
+    thread = local()
+
+    def append_together(self: DjangoEventStore, *args: Any, **options: Any) -> Any:
+        if not hasattr(thread, "decided"):
+            thread.decided = decided.wait()
+        return append(self, *args, **options)
+
+    monkeypatch.setattr(DjangoEventStore, "append", append_together)

@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.db import models
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from candidates.domain.events import RejectionReason
+from candidates.domain.events import RejectionReason, Status
 from candidates.domain.values import PROFILE_BYTES, PROFILE_DEPTH, TEXT_LENGTH
 from candidates.models import CandidateProjection
 from candidates.wiring import event_data
 from eventstore.api.fields import (
     JSONObject,
+    StrictChoice,
     StrictInteger,
     StrictNumber,
     StrictSerializer,
@@ -18,6 +20,8 @@ from eventstore.api.fields import (
     UTCDateTimeField,
 )
 
+_STATUSES = [(status.value, status.name) for status in Status]
+_REASONS = [(reason.value, reason.name) for reason in RejectionReason]
 _PROFILE_HELP = (
     f"Any JSON object, at most {PROFILE_BYTES} bytes and {PROFILE_DEPTH} levels. Known keys, all "
     "optional: name (or first_name, last_name), email, phone, position, source, location, tags, "
@@ -25,6 +29,11 @@ _PROFILE_HELP = (
 )
 
 
+def _example(**body: Any) -> Any:
+    return extend_schema_serializer(examples=[OpenApiExample("Example", body, request_only=True)])
+
+
+@_example(profile={"name": "Ann Muñoz", "email": "ann@example.org"}, score=80)
 class AddBody(StrictSerializer):
     profile = JSONObject(help_text=_PROFILE_HELP)
     score = StrictNumber(help_text="From 0 to 100.")
@@ -40,16 +49,20 @@ class InviteBody(StrictSerializer):
     pass
 
 
+@_example(reason="position_filled", note="Filled from inside the company.")
 class RejectBody(StrictSerializer):
-    reason = serializers.ChoiceField(choices=[reason.value for reason in RejectionReason])
+    reason = StrictChoice(choices=_REASONS)
     note = StrictText(required=False, default="", allow_blank=True, max_length=TEXT_LENGTH)
 
     def validate_reason(self, value: str) -> RejectionReason:
         return RejectionReason(value)
 
 
+@_example(version=2)
 class UndoBody(StrictSerializer):
-    version = StrictInteger(min_value=1, help_text="Of the decision to take back: the newest.")
+    version = StrictInteger(
+        min_value=1, max_value=2**31 - 1, help_text="Of the decision to take back: the newest."
+    )
 
 
 class RescoreBody(StrictSerializer):
@@ -80,7 +93,7 @@ class RecordedEventSerializer(serializers.Serializer[Any]):
 class CommandResultSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField(source="candidate_id")
     version = serializers.IntegerField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(choices=_STATUSES)
     events = RecordedEventSerializer(many=True)
     position = serializers.IntegerField()
 
@@ -112,7 +125,9 @@ class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
         **serializers.ModelSerializer.serializer_field_mapping,
         models.DateTimeField: UTCDateTimeField,
     }
+    status = serializers.ChoiceField(choices=_STATUSES)
     profile = serializers.DictField(help_text="Exactly as it was sent.")
+    rejection_reason = serializers.ChoiceField(choices=_REASONS, allow_blank=True)
 
     class Meta:
         model = CandidateProjection

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -23,24 +22,11 @@ from candidates.application.projector import SCHEMA
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, history
-from eventstore.api.requests import command_context, etag, matches
+from eventstore.api import openapi
+from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
 READ = "candidates.view_candidateprojection"
-
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="1 to 255 printable ASCII characters. The same key and body again is answered "
-    "as the first time and carried out once; the same key with another body is 422.",
-)
-IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description="The ETag of the read that the decision rests on. 412 if it is stale.",
-)
 
 
 class MayUseAction(BasePermission):
@@ -52,19 +38,23 @@ class MayUseAction(BasePermission):
 
 
 def _post(
-    name: str, body: type[serializers.Serializer[Any]], command: type[CandidateCommand]
+    name: str,
+    body: type[serializers.Serializer[Any]],
+    command: type[CandidateCommand],
+    description: str,
 ) -> Callable[..., Response]:
     """A route that hands the fields of the body to a command on one candidate."""
 
     def view(self: "CandidateViewSet", request: Request, id: str) -> Response:
-        return self.carry_out(lambda **fields: command(candidate_id=_parsed(id), **fields), body)
+        return self.carry_out(lambda **fields: command(candidate_id=id_in_path(id), **fields), body)
 
     view.__name__ = name
     described = extend_schema(
         operation_id=f"candidates_{name}",
+        description=description,
         request=body,
         responses=bodies.CommandResultSerializer,
-        parameters=[IF_MATCH, IDEMPOTENCY_KEY],
+        parameters=[openapi.ID, openapi.IF_MATCH, *openapi.COMMAND],
     )
     route = action(detail=True, methods=["post"], url_path=name, command=command)
     return described(route(view))
@@ -81,6 +71,8 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     pagination_class = AddedOrder
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
+    # Not OPTIONS: DRF's answer would describe a candidate as what a command takes.
+    http_method_names = ["get", "head", "post"]
     command: type[CandidateCommand] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -93,15 +85,17 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(operation_id="candidates_list")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The newest first. Retracted candidates are listed only under their own status."""
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="candidates_add",
         request=bodies.AddBody,
         responses={201: bodies.CommandResultSerializer},
-        parameters=[IDEMPOTENCY_KEY],
+        parameters=[*openapi.COMMAND, openapi.LOCATION],
     )
     def create(self, request: Request) -> Response:
+        """Adds a candidate."""
         if "If-Match" in request.headers:
             detail = "It does not apply to a candidate that is only being added."
             raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
@@ -113,38 +107,74 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(
         operation_id="candidates_read",
-        parameters=[
-            OpenApiParameter(
-                "If-None-Match",
-                str,
-                OpenApiParameter.HEADER,
-                description="The ETag of an earlier read: 304 while nothing has changed.",
-            )
-        ],
+        responses={
+            200: bodies.CandidateSerializer,
+            304: OpenApiResponse(description="Nothing has changed since."),
+        },
+        parameters=[openapi.ID, openapi.IF_NONE_MATCH, openapi.ETAG],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        candidate = self.queryset.filter(pk=_parsed(id)).first()
+        """One candidate as the newest decisions left it, retracted ones too."""
+        candidate_id = id_in_path(id)
+        candidate = self.queryset.filter(pk=candidate_id).first()
         if candidate is None:
-            raise _not_found(_parsed(id))
+            raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
         tag = etag(candidate.version, SCHEMA)
         if matches(request, tag):
             return Response(status=304, headers={"ETag": tag})
         return Response(self.get_serializer(candidate).data, headers={"ETag": tag})
 
-    @extend_schema(operation_id="candidates_history", responses=bodies.HistorySerializer)
+    @extend_schema(
+        operation_id="candidates_history",
+        responses=bodies.HistorySerializer,
+        parameters=[openapi.ID],
+    )
     @action(detail=True, filter_backends=[], pagination_class=None)
     def history(self, request: Request, id: str) -> Response:
-        recorded = history(_parsed(id))
+        """Every event of one candidate, the oldest first."""
+        recorded = history(id_in_path(id))
         return Response(bodies.HistorySerializer({"results": recorded}).data)
 
-    standby = _post("standby", bodies.StandbyBody, commands.MoveCandidateToStandby)
-    invite = _post("invite", bodies.InviteBody, commands.InviteCandidate)
-    reject = _post("reject", bodies.RejectBody, commands.RejectCandidate)
-    undo = _post("undo", bodies.UndoBody, commands.UndoDecision)
-    rescore = _post("rescore", bodies.RescoreBody, commands.RescoreCandidate)
-    profile = _post("profile", bodies.ProfileBody, commands.ChangeProfile)
-    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate)
-    retract = _post("retract", bodies.RetractBody, commands.RetractCandidate)
+    standby = _post(
+        "standby",
+        bodies.StandbyBody,
+        commands.MoveCandidateToStandby,
+        "Puts a candidate who is ADDED on standby.",
+    )
+    invite = _post(
+        "invite",
+        bodies.InviteBody,
+        commands.InviteCandidate,
+        "Invites a candidate who is ADDED or on STANDBY and whose score reaches the threshold.",
+    )
+    reject = _post(
+        "reject",
+        bodies.RejectBody,
+        commands.RejectCandidate,
+        "Rejects a candidate in any status but REJECTED.",
+    )
+    undo = _post(
+        "undo",
+        bodies.UndoBody,
+        commands.UndoDecision,
+        "Takes back the newest decision: the status returns to what it was before.",
+    )
+    rescore = _post(
+        "rescore",
+        bodies.RescoreBody,
+        commands.RescoreCandidate,
+        "Gives a candidate who is ADDED or on STANDBY another score.",
+    )
+    profile = _post(
+        "profile", bodies.ProfileBody, commands.ChangeProfile, "Replaces all of the profile."
+    )
+    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate, "Writes a note.")
+    retract = _post(
+        "retract",
+        bodies.RetractBody,
+        commands.RetractCandidate,
+        "Takes back a mistaken add, for good, while no decision stands.",
+    )
 
     def carry_out(
         self,
@@ -152,7 +182,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         body: type[serializers.Serializer[Any]],
         status: int = 200,
     ) -> Response:
-        sent = body(data=self.request.data)
+        sent = body(data=body_of(self.request))
         sent.is_valid(raise_exception=True)
         command, context = build(**sent.validated_data), command_context(self.request)
         try:
@@ -166,15 +196,3 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
         return Response(answer, status=status, headers=headers)
-
-
-def _parsed(id: str) -> UUID:
-    try:
-        return UUID(id)
-    except ValueError:
-        detail = "A candidate's id is a UUID."
-        raise ValidationError({"id": [detail]}, code="invalid_id") from None
-
-
-def _not_found(id: UUID) -> AggregateNotFound:
-    return AggregateNotFound(stream_type=Candidate.stream_type, stream_id=id)

@@ -1,16 +1,19 @@
 """Serializers that take what was sent, or say what is wrong with it, and convert nothing."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
+from django.core.validators import MaxLengthValidator
 from rest_framework import serializers
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields that nobody asked for: a typing error is not silently dropped."""
+    # No docstring: the OpenAPI document would show it as every body's description.
 
     def to_internal_value(self, data: Any) -> Any:
+        """Refuses fields that nobody asked for: a typing error is not silently dropped."""
         if isinstance(data, Mapping) and (
             unknown := [key for key in data if key not in self.fields]
         ):
@@ -28,11 +31,23 @@ class StrictText(serializers.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
+        # Which characters text may hold is one rule for all content, with one code: the store's.
+        self.validators = [v for v in self.validators if isinstance(v, MaxLengthValidator)]
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class StrictChoice(serializers.ChoiceField):
+    """One of these words. DRF would repeat what was sent, which no answer may be able to hold."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str) and data in self.choices:
+            return data
+        detail = f"It is one of {', '.join(self.choices)}."
+        raise serializers.ValidationError(detail, code="invalid_choice")
 
 
 class StrictInteger(serializers.IntegerField):
@@ -59,7 +74,10 @@ class StrictNumber(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
         if not isinstance(data, (int, float)) or isinstance(data, bool):
             self.fail("invalid")
-        return data
+        try:
+            return float(data)
+        except OverflowError:
+            return math.inf  # as 1e999 is read
 
 
 class UTCDateTimeField(serializers.DateTimeField):

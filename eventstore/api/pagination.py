@@ -1,5 +1,6 @@
 """Pages by cursor: each row once, however many are added meanwhile."""
 
+import re
 from typing import Any
 
 from rest_framework.exceptions import NotFound, ValidationError
@@ -18,7 +19,7 @@ class StrictCursorPagination(CursorPagination):
         given = request.query_params.get("page_size")
         if given is None:
             return self.page_size
-        if not (given.isascii() and given.isdigit() and 1 <= int(given) <= self.max_page_size):
+        if not (re.fullmatch("[0-9]{1,3}", given) and 1 <= int(given) <= self.max_page_size):
             detail = f"It is a number from 1 to {self.max_page_size}."
             raise ValidationError({"page_size": [detail]}, code="out_of_range")
         return int(given)
@@ -27,13 +28,27 @@ class StrictCursorPagination(CursorPagination):
         try:
             cursor: Cursor | None = super().decode_cursor(request)
         except NotFound:
-            detail = "It is not a cursor of this list; start again without one."
-            raise ValidationError({"cursor": [detail]}, code="invalid_cursor") from None
-        if cursor is not None and cursor.position is not None and not _is_number(cursor.position):
-            detail = "It is not a cursor of this list; start again without one."
-            raise ValidationError({"cursor": [detail]}, code="invalid_cursor")
+            raise _invalid_cursor() from None
+        # DRF reads nonsense as the first page, so that a client would see its rows again.
+        if cursor is not None and not re.fullmatch("[0-9]{1,18}", str(cursor.position)):
+            raise _invalid_cursor()
         return cursor
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """DRF's is of OpenAPI 3.0."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
 
-def _is_number(position: Any) -> bool:
-    return str(position).isascii() and str(position).isdigit() and len(str(position)) <= 18
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        cursor, size = super().get_schema_operation_parameters(view)
+        limits = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return [cursor, {**size, "schema": {"type": "integer", **limits}}]
+
+
+def _invalid_cursor() -> ValidationError:
+    detail = "It is not a cursor of this list; start again without one."
+    return ValidationError({"cursor": [detail]}, code="invalid_cursor")

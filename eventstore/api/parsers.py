@@ -1,12 +1,19 @@
 """Reads request bodies so that whatever is wrong with them is the client's error, and named."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
+
+from eventstore.domain.content import MAX_DEPTH, MAX_INTEGER_BITS
+from eventstore.domain.exceptions import InvalidValue
 
 MAX_BODY_BYTES = 1024 * 1024
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[][{}]')
 
 
 class BodyTooLarge(APIException):
@@ -15,35 +22,68 @@ class BodyTooLarge(APIException):
     default_detail = f"The body is larger than {MAX_BODY_BYTES} bytes."
 
 
-class BoundedJSONParser(JSONParser):
-    """JSON in UTF-8, read no further than the limit."""
+class StrictJSONParser(BaseParser):
+    """JSON in UTF-8, read no further than the limit.
 
-    # NaN and infinity pass here and are refused by the field that they stand in, by its name.
-    strict = False
+    DRF reads all of the body for its own parser, lets Python's errors through to the client and
+    takes the last of two equal keys. NaN and infinity pass here and are refused by the field that
+    they stand in, by its name.
+    """
+
+    media_type = "application/json"
 
     def parse(
         self,
-        stream: IO[Any],
+        stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        context = {**(parser_context or {}), "encoding": "utf-8"}
-        try:
-            return super().parse(_Bounded(stream), media_type, context)  # type: ignore[arg-type]
-        except RecursionError:
-            raise ParseError("The JSON is nested too deeply.") from None
-
-
-class _Bounded:
-    """As much of a file as the codec's reader asks for."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._left = MAX_BODY_BYTES + 1
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(chunk)
-        if self._left == 0:
+    ) -> Any:
+        body = stream.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
-        return chunk
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ParseError(f"The body is not UTF-8: see its byte {error.start}.") from None
+        try:
+            return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise ParseError(f"The body is not JSON: {error.msg}, {where}.") from None
+        except RecursionError:
+            raise _too_deep(text) from None
+
+
+def _integer(digits: str) -> int:
+    # Python refuses to read thousands of digits. A part of them is beyond every limit already,
+    # so that the refusal names the field.
+    return int(digits[:MAX_INTEGER_BITS])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InvalidValue(
+                pointer="", rule="duplicate_key", detail="It stands twice in one object."
+            ).under(key)
+        found[key] = value
+    return found
+
+
+def _too_deep(text: str) -> InvalidValue:
+    """Names the outermost key under which too many levels stand, if the body is an object."""
+    error = InvalidValue(pointer="", rule="too_deep", detail="Nested too deeply.")
+    depth, key = 0, ""
+    for found in _STRING_OR_BRACKET.finditer(text):
+        part = found[0]
+        if part in "[{":
+            depth += 1
+        elif part in "]}":
+            depth -= 1
+        elif depth == 1:
+            key = part
+        if depth > MAX_DEPTH:
+            break
+    is_object = text.lstrip().startswith("{")
+    return error.under(json.loads(key)) if is_object else error

@@ -1,15 +1,33 @@
 """What a request says about the command in it: who, for which version, and whether again."""
 
 import re
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
 from eventstore.application.commands import CommandContext
 
-_ETAG = re.compile(r'(?:W/)?"(\d{1,9})(?:-\d{1,9})?"')
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9]{1,9})?"')
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+class LengthRequired(APIException):
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Send the body with its Content-Length, not in chunks."
+
+
+def body_of(request: Request) -> Any:
+    """What was sent; an empty object where nothing was.
+
+    Raises LengthRequired for a body in chunks, which Django would take for none at all.
+    """
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired
+    return request.data
 
 
 def command_context(request: Request) -> CommandContext:
@@ -46,6 +64,13 @@ def matches(request: Request, tag: str) -> bool:
     header = request.headers.get("If-None-Match", "")
     tags = [given.strip().removeprefix("W/") for given in header.split(",")]
     return "*" in tags or tag in tags
+
+
+def id_in_path(text: str) -> UUID:
+    """Raises ValidationError for anything but a UUID's usual form: Python's reads far more."""
+    if not _UUID.fullmatch(text):
+        raise ValidationError({"id": ["It is not a UUID."]}, code="invalid_id")
+    return UUID(text)
 
 
 def _command_id(request: Request) -> UUID | None:

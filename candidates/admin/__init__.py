@@ -1,0 +1,1 @@
+from candidates.admin.candidates import CandidateAdmin as CandidateAdmin

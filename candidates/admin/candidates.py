@@ -1,0 +1,127 @@
+"""The list of candidates and the page of each: read here, decided upon through the service."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from candidates.admin.decision_forms import FORMS, DecisionForm
+from candidates.admin.decision_pages import MOST_AT_ONCE, confirmation, decide
+from candidates.admin.decisions import objection
+from candidates.admin.filters import StatusFilter
+from candidates.admin.profile import shown
+from candidates.admin.timeline import timeline
+from candidates.application.commands import DECIDE
+from candidates.models import CandidateProjection, CandidateQuerySet
+from candidates.wiring import history
+from eventstore.admin.view_only import ListedValuesFilter, ViewOnlyAdmin
+from eventstore.domain.exceptions import DomainError, UndecodableEvent
+
+_ALWAYS = (("status_label", "status_since"), ("score", "applied_position", "source"))
+_WHERE_THERE = ("due_on", "rejection_reason", "rejection_note")
+_RECORD = (("added_at", "changed_at", "changed_by"), ("version", "id"))
+
+
+def _bulk_action(form: type[DecisionForm]) -> Callable[..., HttpResponse | None]:
+    @admin.action(description=form.verb, permissions=["decide"])
+    def choose(
+        model_admin: "CandidateAdmin",
+        request: HttpRequest,
+        queryset: "QuerySet[CandidateProjection]",
+    ) -> HttpResponse | None:
+        candidates = list(queryset[: MOST_AT_ONCE + 1])
+        if len(candidates) > MOST_AT_ONCE:
+            text = f"At most {MOST_AT_ONCE} candidates at a time: filter or search for fewer."
+            model_admin.message_user(request, text, messages.ERROR)
+            return None
+        return confirmation(request, form.kind, candidates, model_admin=model_admin)
+
+    choose.__name__ = form.kind
+    return choose
+
+
+@admin.register(CandidateProjection)
+class CandidateAdmin(ViewOnlyAdmin):
+    change_form_template = "candidates/candidate.html"
+    actions = [_bulk_action(form) for form in FORMS.values()]
+    list_display = (
+        "candidate",
+        "status_label",
+        "status_since",
+        "score",
+        "applied_position",
+        "source",
+    )
+    list_filter = (
+        StatusFilter,
+        ("source", ListedValuesFilter),
+        ("applied_position", ListedValuesFilter),
+        "rejection_reason",
+        "added_at",
+    )
+    ordering = ("-added_position",)
+    search_fields = ("search_key",)
+    search_help_text = "Name, e-mail, phone, position, location or external id."
+
+    class Media:
+        css = {"all": ["candidates/admin.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[CandidateProjection]":
+        """Without the profiles, which are large and which only the page of one candidate reads."""
+        return CandidateProjection.objects.defer("profile")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[CandidateProjection]", search_term: str
+    ) -> "tuple[QuerySet[CandidateProjection], bool]":
+        if not search_term.strip():
+            return queryset, False
+        return cast(CandidateQuerySet, queryset).search(search_term), False
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(partial(decide, model_admin=self))
+        name = "candidates_candidateprojection_decide"
+        return [path("decide/<str:kind>/", page, name=name), *super().get_urls()]
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(DECIDE)
+
+    def get_fieldsets(
+        self, request: HttpRequest, obj: CandidateProjection | None = None
+    ) -> list[tuple[Any, Any]]:
+        there = tuple(field for field in _WHERE_THERE if getattr(obj, field, None))
+        return [("Candidate", {"fields": (*_ALWAYS, *there, *_RECORD)})]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        candidate: CandidateProjection = context["original"]
+        context |= {"title": str(candidate), "subtitle": None, "profile": shown(candidate.profile)}
+        try:
+            context["timeline"] = timeline(history(candidate.pk))
+        except (DomainError, UndecodableEvent) as error:
+            context["unreadable"] = str(error)
+        if self.has_decide_permission(request):
+            user = cast(User, request.user)
+            context["decisions"] = [
+                (form, objection(user, form, candidate)) for form in FORMS.values()
+            ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description="candidate", ordering="search_key")
+    def candidate(self, candidate: CandidateProjection) -> SafeString:
+        return format_html('<bdi class="name">{}</bdi>', candidate)
+
+    @admin.display(description="status", ordering="status")
+    def status_label(self, candidate: CandidateProjection) -> SafeString:
+        return format_html(
+            '<span class="status status-{}">{}</span>',
+            candidate.status.lower(),
+            candidate.get_status_display(),
+        )

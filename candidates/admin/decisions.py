@@ -1,0 +1,125 @@
+"""Tries decisions out and carries them out, and says of each candidate what came of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from django.contrib.auth.models import User
+from django.utils.formats import localize
+from django.utils.timezone import localtime
+
+from candidates.admin.decision_forms import DecisionForm, Fields, Seen, UndoForm
+from candidates.admin.timeline import Entry, timeline
+from candidates.application.history import newest_standing_decision
+from candidates.application.service import CandidateService, CommandResult
+from candidates.models import CandidateProjection
+from candidates.wiring import candidate_service, history, trial_service
+from eventstore.application.commands import CommandContext
+from eventstore.domain.exceptions import DomainError, StaleVersion, UndecodableEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A candidate on the page that asks for confirmation."""
+
+    candidate: CandidateProjection
+    seen: Seen
+    objection: str
+    """Why the decision would be refused now; empty where it would not."""
+    taken_back: Entry | None
+    """The decision that an undo is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A candidate on the page that reports."""
+
+    seen: Seen
+    candidate: CandidateProjection | None
+    result: CommandResult | None
+    refusal: str
+
+
+def proposals(
+    user: User, form: type[DecisionForm], candidates: Iterable[CandidateProjection]
+) -> list[Proposal]:
+    return [
+        Proposal(
+            candidate=candidate,
+            seen=Seen.of(candidate),
+            objection=objection(user, form, candidate),
+            taken_back=_newest_standing(candidate) if form is UndoForm else None,
+        )
+        for candidate in candidates
+    ]
+
+
+def objection(user: User, form: type[DecisionForm], candidate: CandidateProjection) -> str:
+    """Why the decision would be refused now; empty where it would not. Keeps nothing."""
+    seen = Seen.of(candidate)
+    tried = _attempt(trial_service(), form, seen, {}, _context(user, seen, token=None))
+    return tried if isinstance(tried, str) else ""
+
+
+def carry_out(user: User, form: DecisionForm, seen: Sequence[Seen]) -> list[Outcome]:
+    """Each candidate by a command of its own: a refusal stops no other."""
+    service, fields = candidate_service(), form.cleaned_data
+    attempts = [
+        _attempt(service, type(form), one, fields, _context(user, one, token=fields["token"]))
+        for one in seen
+    ]
+    rows = {candidate.pk: candidate for candidate in shown_now(one.candidate_id for one in seen)}
+    return [
+        Outcome(
+            seen=one,
+            candidate=rows.get(one.candidate_id),
+            result=None if isinstance(attempt, str) else attempt,
+            refusal=attempt if isinstance(attempt, str) else "",
+        )
+        for one, attempt in zip(seen, attempts, strict=True)
+    ]
+
+
+def shown_now(ids: Iterable[UUID]) -> list[CandidateProjection]:
+    """What the read model has of them, in the order of the list."""
+    return list(CandidateProjection.objects.filter(pk__in=list(ids)).order_by("-added_position"))
+
+
+def _attempt(
+    service: CandidateService,
+    decision: type[DecisionForm],
+    seen: Seen,
+    fields: Fields,
+    context: CommandContext,
+) -> CommandResult | str:
+    """What was done, or why it was refused."""
+    try:
+        return service.handle(decision.command(seen, fields), context)
+    except StaleVersion as stale:
+        at = localize(localtime(stale.changed_at))
+        return (
+            f"{stale.changed_by} changed this candidate at {at}: it is at version "
+            f"{stale.current_version} now, you saw version {stale.expected}."
+        )
+    except (DomainError, UndecodableEvent) as refusal:
+        return str(refusal)
+
+
+def _context(user: User, seen: Seen, *, token: UUID | None) -> CommandContext:
+    return CommandContext(
+        actor=user.get_username(),
+        door="admin",
+        allows=user.has_perm,
+        command_id=uuid5(token, f"user {user.pk} candidate {seen.candidate_id}") if token else None,
+        correlation_id=token,
+        expected_version=seen.version,
+    )
+
+
+def _newest_standing(candidate: CandidateProjection) -> Entry | None:
+    try:
+        events = history(candidate.pk, until=candidate.version)
+    except (DomainError, UndecodableEvent):
+        return None  # The objection says it.
+    newest = newest_standing_decision(events)
+    return timeline(events)[newest.version - 1] if newest else None

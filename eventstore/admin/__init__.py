@@ -1,0 +1,1 @@
+from eventstore.admin.log import StorageEventAdmin as StorageEventAdmin

@@ -1,0 +1,168 @@
+"""The version that a command was decided on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from candidates.application.projector import SCHEMA
+from candidates.models import CandidateProjection
+from eventstore.models import StorageEvent
+from tests.candidates.api.requests import ADD, COMMANDS, URL
+from tests.threads import all_decide_before_any_appends, together
+
+
+@pytest.mark.parametrize(
+    "header", [f'"1-{SCHEMA}"', '"1-999"', '"1"', 'W/"1"', f'W/"1-{SCHEMA}"', "*", ' "1" ']
+)
+def test_a_command_is_carried_out_on_the_version_it_was_decided_on(
+    api: APIClient, add: Callable[..., str], header: str
+) -> None:
+    answer = api.post(f"{add()}invite/", headers={"If-Match": header})
+    assert (answer.status_code, answer["ETag"]) == (200, f'"2-{SCHEMA}"')
+
+
+def test_the_tag_of_an_answer_serves_for_the_next_command(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    url = add()
+    tag = api.get(url)["ETag"]
+    for name in ("standby", "invite", "reject"):
+        body = {"reason": "other"} if name == "reject" else {}
+        answer = api.post(f"{url}{name}/", body, headers={"If-Match": tag})
+        assert answer.status_code == 200
+        tag = answer["ETag"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "1",
+        "1-1",
+        '"1',
+        "'1'",
+        '"x"',
+        '"-1"',
+        '"1-"',
+        '"1.0"',
+        '""',
+        'w/"1"',
+        '"1", "2"',
+        '"²"',
+        '"1"\x00',
+        '"' + "1" * 10 + '"',
+        '"' + "1" * 5_000 + '"',
+    ],
+)
+def test_a_tag_that_cannot_be_read_is_refused_by_name(
+    api: APIClient, add: Callable[..., str], header: str
+) -> None:
+    answer = api.post(f"{add()}invite/", headers={"If-Match": header})
+    (error,) = answer.json()["errors"]
+    assert answer.status_code == 400
+    assert (error["pointer"], error["code"]) == ("/If-Match", "unreadable_header")
+    assert StorageEvent.objects.count() == 1
+
+
+def test_a_candidate_that_is_only_being_added_has_no_version_to_match(api: APIClient) -> None:
+    answer = api.post(URL, ADD, headers={"If-Match": "*"})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/If-Match"
+    assert not StorageEvent.objects.exists()
+
+
+@pytest.mark.parametrize("header", ['"1"', f'"1-{SCHEMA}"', '"0"', '"99"', '"999999999-1"'])
+@pytest.mark.parametrize(("name", "body"), COMMANDS.items())
+def test_another_version_is_refused_and_the_answer_says_who_changed_it_and_when(
+    api: APIClient,
+    add: Callable[..., str],
+    user_in: Callable[..., User],
+    client_of: Callable[..., APIClient],
+    header: str,
+    name: str,
+    body: dict[str, Any],
+) -> None:
+    url = add()
+    colleague = client_of(user_in("Recruiters", name="rolf"))
+    assert colleague.post(f"{url}standby/").status_code == 200
+
+    answer = api.post(f"{url}{name}/", body, headers={"If-Match": header})
+
+    newest = StorageEvent.objects.get(version=2)
+    problem = answer.json()
+    assert problem.pop("detail")
+    assert (answer.status_code, answer["Content-Type"]) == (412, "application/problem+json")
+    assert problem == {
+        "type": "about:blank",
+        "title": "Precondition Failed",
+        "status": 412,
+        "code": "stale_version",
+        "stream_id": str(newest.stream_id),
+        "expected": int(header.strip('"').split("-")[0]),
+        "current_version": 2,
+        "projected_version": 2,
+        "changed_by": "rolf",
+        "changed_at": f"{newest.recorded_at:%Y-%m-%dT%H:%M:%S.%f}Z",
+    }
+    assert StorageEvent.objects.count() == 2
+
+
+def test_a_refusal_says_what_readers_are_shown_where_that_is_behind(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    url = add()
+    api.post(f"{url}standby/")
+    CandidateProjection.objects.update(version=1)
+    stale = api.post(f"{url}invite/", headers={"If-Match": '"1"'}).json()
+    assert (stale["current_version"], stale["projected_version"]) == (2, 1)
+    CandidateProjection.objects.all().delete()
+    stale = api.post(f"{url}invite/", headers={"If-Match": '"1"'}).json()
+    assert (stale["current_version"], stale["projected_version"]) == (2, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_callers_with_one_version_one_succeeds_and_the_other_hears_who_did(
+    add: Callable[..., str],
+    user_in: Callable[..., User],
+    client_of: Callable[..., APIClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = add()
+    callers = [client_of(user_in("Recruiters", name=name)) for name in ("ada", "ben")]
+    all_decide_before_any_appends(monkeypatch, writers=2)
+
+    def decide(number: int) -> Any:
+        name, body = [("invite", {}), ("reject", {"reason": "other"})][number]
+        return callers[number].post(f"{url}{name}/", body, headers={"If-Match": '"1"'})
+
+    answers: list[Any] = together(2, decide)
+    first, second = answers
+
+    assert {first.status_code, second.status_code} == {200, 412}
+    won, lost = (first, second) if first.status_code == 200 else (second, first)
+    winner = "ada" if won is first else "ben"
+    assert (lost.json()["current_version"], lost.json()["changed_by"]) == (2, winner)
+    events = callers[0].get(f"{url}history/").json()["results"]
+    assert [event["actor"] for event in events] == ["rita", winner]
+    assert callers[0].get(url).json()["status"] == won.json()["status"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_who_state_no_version_all_get_their_turn(
+    add: Callable[..., str],
+    user_in: Callable[..., User],
+    client_of: Callable[..., APIClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = add()
+    callers = [client_of(user_in("Recruiters", name=f"user{i}")) for i in range(6)]
+    all_decide_before_any_appends(monkeypatch, writers=6)
+    answers: list[Any] = together(6, lambda i: callers[i].post(f"{url}note/", {"text": f"{i}"}))
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert sorted(answer.json()["version"] for answer in answers) == [2, 3, 4, 5, 6, 7]
+    events = callers[0].get(f"{url}history/").json()["results"]
+    assert sorted(event["data"]["text"] for event in events[1:]) == ["0", "1", "2", "3", "4", "5"]
+    assert callers[0].get(url).json()["version"] == 7

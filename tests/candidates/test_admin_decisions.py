@@ -1,0 +1,352 @@
+"""Decisions in the admin: chosen in a list or on a page, confirmed, carried out, reported."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
+from django.urls import reverse
+
+from candidates.admin.decision_forms import Seen
+from candidates.application import commands
+from candidates.domain.events import RejectionReason
+from candidates.models import CandidateProjection
+from candidates.wiring import history
+from eventstore.models import StorageEvent
+from tests import factories
+from tests.browser import Browser, text_of
+from tests.given import given
+from tests.scenario import CANDIDATE_ID
+
+LIST = reverse("admin:candidates_candidateprojection_changelist")
+KINDS = ["invite", "standby", "reject", "undo"]
+
+
+@pytest.fixture
+def rita(staff: Callable[..., Browser]) -> Browser:
+    return staff("Recruiters")
+
+
+def added(name: str = "Ann", score: float = 80.0) -> UUID:
+    command = factories.add(candidate_id=uuid4(), profile={"name": name}, score=score)
+    return given(command).candidate_id
+
+
+def address(kind: str) -> str:
+    return reverse("admin:candidates_candidateprojection_decide", args=[kind])
+
+
+def chosen(browser: Browser, kind: str, *ids: UUID, **fields: Any) -> Any:
+    """What is shown once these candidates are ticked in the list and the action is chosen."""
+    form = {"action": kind, "_selected_action": [str(id) for id in ids], "index": "0", **fields}
+    return browser.post(LIST, form)
+
+
+def confirmed(browser: Browser, page: Any, **fields: Any) -> Any:
+    """What is shown once the form on `page` is submitted."""
+    form = page.context["form"]
+    token = form["token"].value()
+    seen = [str(proposal.seen) for proposal in page.context["proposals"]]
+    return browser.post(address(form.kind), {"token": str(token), "seen": seen, **fields})
+
+
+def status_of(id: UUID) -> str:
+    return CandidateProjection.objects.get(pk=id).status
+
+
+def reported(page: Any) -> dict[str, str]:
+    """Candidate -> what the report says of it, white space collapsed."""
+    table = page.content.decode().split("<tbody>")[1].split("</tbody>")[0]
+    rows = [
+        " ".join(re.sub(r"<[^>]+>", " ", cells[1]).split())
+        for cells in re.findall(r"<th(.*?)</th>.*?<td>(.*?)</td>", table, flags=re.DOTALL)
+    ]
+    names = [outcome.candidate.name for outcome in page.context["outcomes"]]
+    return dict(zip(names, rows, strict=True))
+
+
+def test_a_mixed_selection_is_reported_one_by_one(rita: Browser) -> None:
+    strong, weak, gone = added("Strong"), added("Weak", 74.9), added("Gone")
+    given(commands.RejectCandidate(candidate_id=gone, reason=RejectionReason.WITHDREW))
+    page = confirmed(rita, chosen(rita, "invite", strong, weak, gone))
+    assert "1 done, 2 refused." in page.content.decode()
+    assert reported(page) == {
+        "Gone": "Refused. The candidate is REJECTED; this needs ADDED or STANDBY.",
+        "Weak": "Refused. The score 74.9 is below the threshold 75.0.",
+        "Strong": "Done: version 2",
+    }
+    assert (status_of(strong), status_of(weak), status_of(gone)) == ("INVITED", "ADDED", "REJECTED")
+
+
+def test_a_decision_names_who_took_it_by_which_door_and_in_which_batch(rita: Browser) -> None:
+    first, second = added("First"), added("Second")
+    confirmed(rita, chosen(rita, "invite", first, second))
+    newest = [history(id)[-1] for id in (first, second)]
+    assert {(r.metadata.actor, r.metadata.door) for r in newest} == {("rita", "admin")}
+    assert newest[0].correlation_id == newest[1].correlation_id is not None
+    assert newest[0].event_id != newest[1].event_id
+
+
+def test_the_confirmation_lists_status_score_version_and_what_would_be_refused(
+    rita: Browser,
+) -> None:
+    strong, weak = added("Strong", 91.5), added("Weak", 60.0)
+    given(commands.NoteOnCandidate(candidate_id=strong, text="called back"))
+    text = text_of(chosen(rita, "invite", strong, weak))
+    assert "Strong Added 91.5 2" in text
+    assert (
+        "Weak Will be refused as things are: The score 60.0 is below the threshold 75.0. "
+        "Added 60.0 1"
+    ) in text
+    assert StorageEvent.objects.count() == 3
+
+
+def test_a_rejection_asks_for_its_reason(rita: Browser) -> None:
+    id = added()
+    page = chosen(rita, "reject", id)
+    again = confirmed(rita, page, note="kept over the error")
+    assert "This field is required." in again.content.decode()
+    assert "kept over the error" in again.content.decode()
+    assert status_of(id) == "ADDED"
+    confirmed(rita, again, reason="no_response", note="three mails")
+    row = CandidateProjection.objects.get(pk=id)
+    assert (row.status, row.rejection_reason, row.rejection_note) == (
+        "REJECTED",
+        "no_response",
+        "three mails",
+    )
+
+
+@pytest.mark.parametrize(
+    "fields", [{"reason": "bad luck"}, {"reason": "other", "note": "x" * 10_001}, {"token": "x"}]
+)
+def test_a_form_that_is_not_in_order_decides_nothing(rita: Browser, fields: dict[str, str]) -> None:
+    id = added()
+    page = confirmed(rita, chosen(rita, "reject", id), **fields)
+    assert page.status_code == 200
+    assert "Nothing was decided" in page.content.decode()
+    assert status_of(id) == "ADDED"
+
+
+@pytest.mark.parametrize(("until", "due_on"), [("", None), ("2026-12-24", date(2026, 12, 24))])
+def test_standby_may_state_when_it_falls_due(
+    rita: Browser, until: str, due_on: date | None
+) -> None:
+    id = added()
+    confirmed(rita, chosen(rita, "standby", id), until=until)
+    row = CandidateProjection.objects.get(pk=id)
+    assert (row.status, row.due_on) == ("STANDBY", due_on)
+
+
+def test_an_undo_names_the_newest_standing_decision_and_takes_it_back(rita: Browser) -> None:
+    id = added()
+    given(commands.MoveCandidateToStandby(candidate_id=id))
+    given(commands.InviteCandidate(candidate_id=id), actor="otto")
+    given(commands.UndoDecision(candidate_id=id, version=3))
+    given(commands.RejectCandidate(candidate_id=id, reason=RejectionReason.OTHER), actor="hugo")
+    given(commands.NoteOnCandidate(candidate_id=id, text="called back"))
+    untouched = added("Untouched")
+    page = chosen(rita, "undo", id, untouched)
+    assert re.search(r"Rejected [^.]* UTC by hugo \(version 5\)", text_of(page))
+    report = confirmed(rita, page)
+    assert reported(report)["Untouched"].startswith("Refused. No decision stands")
+    assert status_of(id) == "STANDBY"
+    confirmed(rita, chosen(rita, "undo", id))
+    assert status_of(id) == "ADDED"
+
+
+def test_who_decided_on_an_old_version_is_told_who_changed_it(rita: Browser) -> None:
+    id = added()
+    page = chosen(rita, "invite", id)
+    given(commands.RescoreCandidate(candidate_id=id, score=90.0, why="second look"), actor="otto")
+    report = reported(confirmed(rita, page))["Ann"]
+    assert re.fullmatch(
+        r"Refused\. otto changed this candidate at \d+ \w+ \d{4}, \d\d:\d\d UTC: "
+        r"it is at version 2 now, you saw version 1\.",
+        report,
+    )
+    assert status_of(id) == "ADDED"
+
+
+def test_an_undo_on_an_old_version_does_not_take_back_a_newer_decision(rita: Browser) -> None:
+    id = added()
+    given(commands.MoveCandidateToStandby(candidate_id=id))
+    page = chosen(rita, "undo", id)
+    given(commands.InviteCandidate(candidate_id=id), actor="otto")
+    assert "otto changed this candidate" in reported(confirmed(rita, page))["Ann"]
+    assert status_of(id) == "INVITED"
+
+
+def test_a_form_sent_twice_decides_once_and_reports_the_same(rita: Browser) -> None:
+    strong, weak = added("Strong"), added("Weak", 10.0)
+    page = chosen(rita, "invite", strong, weak)
+    first, second = confirmed(rita, page), confirmed(rita, page)
+    assert reported(first) == reported(second)
+    assert StorageEvent.objects.filter(stream_id=strong).count() == 2
+
+
+def test_an_undo_sent_twice_takes_back_one_decision(rita: Browser) -> None:
+    id = added()
+    given(commands.MoveCandidateToStandby(candidate_id=id))
+    given(commands.InviteCandidate(candidate_id=id))
+    page = chosen(rita, "undo", id)
+    first, second = confirmed(rita, page), confirmed(rita, page)
+    assert reported(first) == reported(second) == {"Ann": "Done: version 4"}
+    assert status_of(id) == "STANDBY"
+
+
+def test_a_form_sent_again_with_other_content_is_refused(rita: Browser) -> None:
+    id = added()
+    page = chosen(rita, "reject", id)
+    confirmed(rita, page, reason="withdrew")
+    report = confirmed(rita, page, reason="other")
+    assert "used before for a command with other content" in reported(report)["Ann"]
+    assert CandidateProjection.objects.get(pk=id).rejection_reason == "withdrew"
+
+
+def test_two_people_with_one_token_do_not_meet(staff: Callable[..., Browser]) -> None:
+    rita, otto = staff("Recruiters"), staff("Recruiters", name="otto")
+    id = added()
+    page = chosen(rita, "invite", id)
+    confirmed(rita, page)
+    assert "rita changed this candidate" in reported(confirmed(otto, page))["Ann"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_candidate_leads_to_what_is_possible(rita: Browser, kind: str) -> None:
+    id = added()
+    given(commands.MoveCandidateToStandby(candidate_id=id))
+    page = rita.get(reverse("admin:candidates_candidateprojection_change", args=[id]))
+    link = f"{address(kind)}?candidate={id}"
+    assert (link in page.content.decode()) == (kind != "standby")
+    assert ("The candidate is STANDBY; this needs ADDED." in page.content.decode()) is True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_looking_at_the_form_changes_nothing(rita: Browser, kind: str) -> None:
+    id = added()
+    page = rita.get(address(kind), {"candidate": str(id)})
+    assert page.status_code == 200
+    assert StorageEvent.objects.count() == 1
+    assert [proposal.seen for proposal in page.context["proposals"]] == [
+        Seen(candidate_id=id, version=1)
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("group", ["Viewers", "Operators"])
+def test_who_may_not_decide_is_offered_nothing_and_refused(
+    staff: Callable[..., Browser], kind: str, group: str
+) -> None:
+    id = added()
+    browser = staff(group, name="vera")
+    assert 'name="action"' not in browser.get(LIST).content.decode()
+    page = browser.get(reverse("admin:candidates_candidateprojection_change", args=[id]))
+    assert address(kind) not in page.content.decode()
+    form = {"seen": f"{id}:1", "token": str(uuid4()), "reason": "other"}
+    assert browser.get(address(kind), {"candidate": str(id)}).status_code == 403
+    assert browser.post(address(kind), form).status_code == 403
+    assert chosen(browser, kind, id).status_code == 403
+    assert StorageEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_anonymous_visitor_is_sent_to_log_in(db: None, kind: str) -> None:
+    id = added()
+    form = {"seen": f"{id}:1", "token": str(uuid4()), "reason": "other"}
+    response = Browser().post(address(kind), form)
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+    assert StorageEvent.objects.count() == 1
+
+
+def test_a_forged_form_is_refused(staff: Callable[..., Browser]) -> None:
+    id = added()
+    browser = staff("Recruiters", enforce_csrf_checks=True)
+    form = {"seen": f"{id}:1", "token": str(uuid4())}
+    assert browser.post(address("invite"), form).status_code == 403
+    assert status_of(id) == "ADDED"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [],
+        ["x"],
+        ["0190a000-0000-7000-8000-000000000001"],
+        ["0190a000-0000-7000-8000-000000000001:-1"],
+        ["0190a000-0000-7000-8000-000000000001:1000000000"],
+        ["------------------------------------:1"],
+        [f"0190a000-0000-7000-8000-{n:012}:1" for n in range(501)],
+    ],
+)
+def test_a_form_that_names_candidates_badly_is_a_bad_request(
+    rita: Browser, seen: list[str]
+) -> None:
+    form = {"seen": seen, "token": str(uuid4())}
+    assert rita.post(address("invite"), form).status_code == 400
+
+
+def test_a_candidate_that_never_was_is_reported_as_such(rita: Browser) -> None:
+    id = uuid4()
+    page = rita.post(address("undo"), {"seen": f"{id}:1", "token": str(uuid4())})
+    assert f"There is no candidate {id}." in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 400),
+        ("?candidate=x", 400),
+        ("?candidate=%00", 400),
+        (f"?candidate={CANDIDATE_ID}", 404),
+    ],
+)
+def test_an_address_that_names_no_candidate_is_refused(
+    rita: Browser, query: str, status: int
+) -> None:
+    assert rita.get(address("invite") + query).status_code == status
+
+
+def test_there_are_four_decisions(rita: Browser) -> None:
+    assert rita.get(f"{LIST}decide/promote/").status_code == 404
+
+
+def test_only_so_many_are_decided_at_a_time(rita: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("candidates.admin.candidates.MOST_AT_ONCE", 2)
+    ids = [added(name) for name in ("One", "Two", "Three")]
+    response = chosen(rita, "invite", ids[0], select_across="1")
+    assert [str(message) for message in get_messages(response.wsgi_request)] == [
+        "At most 2 candidates at a time: filter or search for fewer."
+    ]
+    assert response.status_code == 302
+    page = chosen(rita, "invite", *ids[:2])
+    assert len(page.context["proposals"]) == 2
+
+
+def test_select_across_takes_what_the_filters_leave(rita: Browser) -> None:
+    given(commands.InviteCandidate(candidate_id=added("Invited")))
+    first = added("First")
+    added("Second")
+    form = {"action": "standby", "_selected_action": str(first), "select_across": "1", "index": "0"}
+    page = rita.post(f"{LIST}?status=ADDED", form)
+    names = [proposal.candidate.name for proposal in page.context["proposals"]]
+    assert names == ["Second", "First"]
+    assert f"{LIST}?status=ADDED" in page.content.decode()
+
+
+def test_neither_messages_nor_sessions_nor_the_admin_s_log_hold_a_name(rita: Browser) -> None:
+    id = added("Zoë O’Brien-Muñoz")
+    page = confirmed(rita, chosen(rita, "reject", id), reason="other", note="told her by phone")
+    assert "Zoë O’Brien-Muñoz" in page.content.decode()
+    assert list(get_messages(page.wsgi_request)) == []
+    assert not LogEntry.objects.exists()
+    kept = " ".join(str(session.get_decoded()) for session in Session.objects.all())
+    assert kept
+    assert "Zo" not in kept
+    assert "phone" not in kept

@@ -1,0 +1,183 @@
+"""The admin and the API's page in a real browser, in light and dark, wide and narrow."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from uuid import UUID, uuid4
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from candidates.application import commands
+from candidates.domain.events import RejectionReason
+from candidates.models import CandidateProjection
+from candidates.wiring import history
+from eventstore.models import StorageEvent
+from tests import factories
+from tests.backends import require
+from tests.given import given
+
+PASSWORD = "correct horse battery staple"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    require("chromium", reachable=path is not None)
+    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, in which Django refuses every query.
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(
+    chromium: Browser, live_server: LiveServer, request: pytest.FixtureRequest
+) -> Iterator[Page]:
+    """A page that asks nobody but the server, and has nothing to complain about."""
+    context = chromium.new_context(color_scheme=request.param, base_url=live_server.url)
+    page = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda asking: asked.append(asking.url))
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []
+    assert complaints == []
+
+
+def log_in(page: Page, user: User) -> None:
+    user.is_staff = True
+    user.set_password(PASSWORD)
+    user.save()
+    page.goto("/admin/")
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def check_looks(page: Page, heading: str) -> None:
+    """On the page of this heading nobody is shut out, and nothing lies beyond the edge."""
+    expect(page.get_by_role("heading", level=1, name=heading, exact=True)).to_be_visible()
+    page.wait_for_load_state()
+    for width in (360, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        # Loading style sheets once more for itself is what the policy forbids it.
+        found = Axe().run(page, options={"preload": False})
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def added(name: str, score: float, **profile: str) -> UUID:
+    profile = {"name": name, **profile}
+    return given(factories.add(candidate_id=uuid4(), profile=profile, score=score)).candidate_id
+
+
+def test_a_recruiter_finds_a_candidate_and_reads_the_past(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    id = added(
+        "Zoë O’Brien-Muñoz", 88.5, resume_url="https://example.org/zoe.pdf", source="referral"
+    )
+    given(commands.RejectCandidate(candidate_id=id, reason=RejectionReason.WITHDREW, note="<b>!"))
+    given(commands.UndoDecision(candidate_id=id, version=2))
+    added("W" * 200, 50, position="Lead " * 40, source="very-long-source-" * 10)
+
+    page.goto("/admin/")
+    check_looks(page, "Log in")
+    log_in(page, user_in("Recruiters"))
+    check_looks(page, "Overview")
+    page.get_by_role("link", name="Candidates").last.click()
+    check_looks(page, "Candidates")
+    page.get_by_label("Search", exact=True).fill("o'brien munoz")
+    page.get_by_role("button", name="Go").first.click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    check_looks(page, "Candidates")
+    page.get_by_role("link", name="Zoë O’Brien-Muñoz").click()
+
+    check_looks(page, "Zoë O’Brien-Muñoz")
+    expect(page.locator(".timeline > ol > li h3")).to_have_text(
+        ["Added", "Rejected (undone in version 3)", "Reinstated"]
+    )
+    expect(page.locator(".timeline time").first).to_have_text(re.compile(r", \d\d:\d\d UTC$"))
+    expect(page.get_by_role("link", name="https://example.org/zoe.pdf")).to_be_visible()
+
+
+def test_a_mixed_selection_is_invited_where_the_rules_allow(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    strong, weak, gone = added("Strong", 91.5), added("Weak", 60), added("Gone", 90)
+    given(commands.RejectCandidate(candidate_id=gone, reason=RejectionReason.WITHDREW))
+    log_in(page, user_in("Recruiters"))
+    page.goto("/admin/candidates/candidateprojection/")
+    for name in ("Strong", "Weak", "Gone"):
+        page.get_by_role("row", name=name).get_by_role("checkbox").check()
+    page.get_by_role("combobox", name="Action").select_option(label="Invite")
+    page.get_by_role("button", name="Go").last.click()
+    expect(page.get_by_role("row", name="Weak")).to_contain_text("Will be refused as things are")
+    check_looks(page, "Invite")
+    page.get_by_role("button", name="Invite: 3 candidates").dblclick()
+
+    expect(page.get_by_role("status")).to_have_text("1 done, 2 refused.")
+    expect(page.get_by_role("row", name="Strong")).to_contain_text("Done: version 2")
+    expect(page.get_by_role("row", name="Weak")).to_contain_text(
+        "Refused. The score 60.0 is below the threshold 75.0."
+    )
+    expect(page.get_by_role("row", name="Gone")).to_contain_text(
+        "Refused. The candidate is REJECTED"
+    )
+    check_looks(page, "Invite")
+    statuses = dict(CandidateProjection.objects.values_list("pk", "status"))
+    assert statuses == {strong: "INVITED", weak: "ADDED", gone: "REJECTED"}
+    assert len(history(strong)) == 2
+
+
+def test_a_rejection_is_taken_from_the_candidate_s_page_to_its_report(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    id = added("Ann", 80)
+    log_in(page, user_in("Recruiters"))
+    page.goto(f"/admin/candidates/candidateprojection/{id}/change/")
+    page.get_by_role("link", name="Reject…").click()
+    check_looks(page, "Reject")
+    page.get_by_label("Reason").select_option(label="No response")
+    page.get_by_label("Note").fill("three mails")
+    page.get_by_role("button", name="Reject: 1 candidate").click()
+    page.get_by_role("link", name="Ann").click()
+    check_looks(page, "Ann")
+    expect(page.locator(".field-rejection_reason")).to_contain_text("No response")
+    expect(page.get_by_role("link", name="Undo the newest decision…")).to_be_visible()
+
+
+def test_an_operator_reads_the_log(page: Page, user_in: Callable[..., User]) -> None:
+    added("Ann", 80)
+    log_in(page, user_in("Operators"))
+    page.get_by_role("link", name="Storage events").last.click()
+    check_looks(page, "Storage events")
+    position = StorageEvent.objects.get().position
+    page.get_by_role("link", name=str(position), exact=True).click()
+    expect(page.locator(".field-stored_data")).to_contain_text('"name": "Ann"')
+    check_looks(page, "View storage event")
+
+
+def test_the_api_s_page_works_under_the_policy(page: Page) -> None:
+    page.goto("/api/v1/docs/")
+    page.get_by_role("button", name="get /api/v1/candidates/", exact=False).first.click()
+    expect(page.get_by_text("Parameters").first).to_be_visible()
