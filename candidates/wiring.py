@@ -16,6 +16,7 @@ from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection
 from eventstore import wiring as eventstore
 from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
 
@@ -27,7 +28,7 @@ def register() -> None:
 
 
 def candidate_service() -> CandidateService:
-    return _service(eventstore.event_store(), eventstore.publisher())
+    return _service(eventstore.event_store(), eventstore.publisher(), eventstore.snapshots())
 
 
 def trial_service() -> CandidateService:
@@ -41,7 +42,8 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
     A dry run decides on top of the log and keeps nothing.
     """
     store = eventstore.trial_store() if dry_run else eventstore.event_store()
-    service = _service(store, eventstore.silent_publisher())
+    snapshots = None if dry_run else eventstore.snapshots()
+    service = _service(store, eventstore.silent_publisher(), snapshots)
     return HistoryImport(history_map, service=service, store=store, batch_id=batch_id)
 
 
@@ -62,10 +64,13 @@ def event_data(event: DomainEvent) -> dict[str, Any]:
     return eventstore.mapper().data_of(event)
 
 
-def _service(store: EventStore, publisher: EventPublisher) -> CandidateService:
+def _service(
+    store: EventStore, publisher: EventPublisher, snapshots: Snapshots | None = None
+) -> CandidateService:
     return CandidateService(
         store=store,
         publisher=publisher,
+        snapshots=snapshots,
         threshold=settings.SCORE_THRESHOLD,
         new_id=uuid_utils.uuid7,
     )

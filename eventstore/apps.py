@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.core import checks
 from django.db import connections
 from django.db.models.signals import post_migrate
 
@@ -11,7 +12,10 @@ class EventstoreConfig(AppConfig):
     groups = {"Operators": ["view_storageevent"]}
 
     def ready(self) -> None:
+        from eventstore.checks import check_log_guards
+
         post_migrate.connect(ensure_append_only, sender=self)
+        checks.register(check_log_guards, checks.Tags.database)
 
 
 def ensure_append_only(using: str, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""The log's table, and the column type that read models keep JSON in."""
+"""The log's table, its snapshots, and the column type that read models keep JSON in."""
 
 import json
 from typing import Any
@@ -22,12 +22,13 @@ class StorageEvent(models.Model):
     # Canonical JSON as text: jsonb would turn 1e16 into an integer and lose -0.0.
     data = models.TextField()
     metadata = models.TextField()
-    # Filled once events are chained and their personal part is encrypted.
+    # Encrypted under the stream's key; NULL where the event says nothing personal.
     personal = models.BinaryField(null=True)
     correlation_id = models.UUIDField(null=True, db_index=True)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
-    hash = models.BinaryField(null=True)
+    # Over the predecessor's hash and every column but the position.
+    hash = models.BinaryField()
 
     class Meta:
         default_permissions = ("view",)
@@ -40,6 +41,54 @@ class StorageEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.event_type} {self.stream_id}/{self.version}"
+
+
+class StreamKey(models.Model):
+    """The data key of one stream's personal data, wrapped; NULL is the tombstone of an erasure."""
+
+    stream_id = models.UUIDField(primary_key=True)
+    wrapped = models.BinaryField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.stream_id)
+
+
+class LogSeal(models.Model):
+    """The digest of the log up to a position, as a verification found it whole."""
+
+    position = models.BigIntegerField(unique=True)
+    digest = models.CharField(max_length=64)
+    events = models.BigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.position}:{self.digest}"
+
+
+class Snapshot(models.Model):
+    """The newest snapshot of a stream. A cache: whoever empties the table changes no result."""
+
+    stream_id = models.UUIDField(primary_key=True)
+    stream_type = models.CharField(max_length=100)
+    version = models.PositiveIntegerField()
+    schema = models.PositiveSmallIntegerField()
+    state = models.TextField()
+    # Of the event at `version`, which the log must have exactly so.
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    hash = models.BinaryField()
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.stream_type} {self.stream_id}/{self.version}"
 
 
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time

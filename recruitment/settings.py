@@ -1,5 +1,7 @@
 """One file; whatever differs between machines comes from the environment."""
 
+import base64
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,34 @@ from recruitment.problem import PROBLEM
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+
+def wrapping_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ImproperlyConfigured("Each of PERSONAL_DATA_KEYS is 32 bytes in base64.")
+    return key
+
+
 DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY", default="insecure-for-development-only" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Set it to at least 50 random characters, "
         "or set DEBUG=true to try things out on your own machine."
+    )
+# Newest first: it encrypts, all of them decrypt. `eventstore.infrastructure.keys` wraps with them.
+PERSONAL_DATA_KEYS: list[bytes] = [
+    wrapping_key(text) for text in env.list("PERSONAL_DATA_KEYS", default=[])
+]
+if DEBUG and not PERSONAL_DATA_KEYS:
+    PERSONAL_DATA_KEYS = [hashlib.sha256(f"personal data {SECRET_KEY}".encode()).digest()]
+if not PERSONAL_DATA_KEYS:
+    raise ImproperlyConfigured(
+        "PERSONAL_DATA_KEYS is not set. Set it to 32 random bytes in base64, for example from "
+        "`openssl rand -base64 32`, and keep a copy: without it personal data cannot be read."
     )
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
@@ -125,6 +149,8 @@ DATABASES = {
         env.db("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
     )
 }
+# Where `manage.py eventstore_schema` keeps what every version of every event looks like.
+EVENT_SCHEMAS = BASE_DIR / "recruitment" / "docs" / "events.schema.json"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -3,7 +3,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from recruitment import errors
+from recruitment import errors, health
 
 admin.site.site_header = admin.site.site_title = "Recruitment"
 admin.site.index_title = "Overview"
@@ -22,6 +22,8 @@ api: list[URLPattern | URLResolver] = [
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     # Django's own handler404 does not run under DEBUG.

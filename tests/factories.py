@@ -10,6 +10,7 @@ from candidates.application.commands import AddCandidate
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
+    CandidateErased,
     CandidateInvited,
     CandidateMovedToStandby,
     CandidateNoted,
@@ -17,6 +18,7 @@ from candidates.domain.events import (
     CandidateRejected,
     CandidateRescored,
     CandidateRetracted,
+    ErasureReason,
     RejectionReason,
     Status,
 )
@@ -53,5 +55,6 @@ rescored = _factory(CandidateRescored, score=90.0, why="second interview")
 profile_changed = _factory(CandidateProfileChanged, profile=LazyFunction(lambda: {"name": "Ann"}))
 noted = _factory(CandidateNoted, text="called back")
 retracted = _factory(CandidateRetracted, why="added twice")
+erased = _factory(CandidateErased, reason=ErasureReason.REQUEST)
 
 add = _factory(AddCandidate, profile=LazyFunction(_profile), score=80.0, candidate_id=CANDIDATE_ID)

@@ -4,6 +4,7 @@ import os
 import tempfile
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 50)
+os.environ.setdefault("PERSONAL_DATA_KEYS", "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI=")
 
 from recruitment.settings import *  # noqa: F403
 from recruitment.settings import DATABASES, REST_FRAMEWORK

@@ -1,12 +1,13 @@
-"""Real threads with connections of their own, all let go at once."""
+"""Real threads with connections of their own, all let go at once, or one held in its tracks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier, local
+from contextlib import contextmanager
+from threading import Barrier, Event, local
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from eventstore.infrastructure.store import DjangoEventStore
 
@@ -43,3 +44,29 @@ def all_decide_before_any_appends(monkeypatch: pytest.MonkeyPatch, writers: int)
         return append(self, *args, **options)
 
     monkeypatch.setattr(DjangoEventStore, "append", append_together)
+
+
+@contextmanager
+def in_flight(act: Callable[[], object], *, commit: bool = True) -> Iterator[None]:
+    """`act` is done, in a transaction of another connection that stays open in the block."""
+    done, go_on = Event(), Event()
+
+    def run() -> None:
+        try:
+            with transaction.atomic():
+                act()
+                done.set()
+                assert go_on.wait(timeout=30)
+                transaction.set_rollback(not commit)
+        finally:
+            done.set()
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        done.wait(timeout=30)
+        try:
+            yield
+        finally:
+            go_on.set()
+            running.result()

@@ -11,6 +11,7 @@ from candidates.admin.profile import shown
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
+    CandidateErased,
     CandidateEvent,
     CandidateInvited,
     CandidateMovedToStandby,
@@ -102,6 +103,8 @@ def _words(event: CandidateEvent, profile: Mapping[str, Any]) -> tuple[str, list
             return "Note", [("Text", text)]
         case CandidateRetracted(why=why):
             return "Retracted", [("Why", why)]
+        case CandidateErased(reason=reason):
+            return "Personal data erased", [("Reason", reason.capitalize())]
         case _:
             assert_never(event)
 

@@ -7,6 +7,7 @@ from candidates.application.compare import email_key, folded, phone_key
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
+    CandidateErased,
     CandidateEvent,
     CandidateInvited,
     CandidateMovedToStandby,
@@ -84,6 +85,8 @@ class CandidateProjector:
                 columns |= profile_columns(profile)
             case CandidateRetracted():
                 columns |= _status(Status.RETRACTED, recorded)
+            case CandidateErased():
+                columns |= _forgotten() | _status(Status.ERASED, recorded)
             case CandidateNoted():
                 pass
             case _:
@@ -110,6 +113,12 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
         "phone_key": phone_key(lifted["phone"])[:LIFTED_LENGTH],
         "search_key": folded(" ".join(part for part in searchable if part)),
     }
+
+
+def _forgotten() -> dict[str, object]:
+    """Every personal column, empty. `source` stays: statistics go on counting it."""
+    empty = {name: value for name, value in profile_columns({}).items() if name != "source"}
+    return {**empty, "rejection_note": ""}
 
 
 def _status(status: Status, recorded: RecordedEvent) -> dict[str, object]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
+    CandidateErased,
     CandidateEvent,
     CandidateInvited,
     CandidateMovedToStandby,
@@ -21,6 +22,7 @@ from candidates.domain.events import (
     Status,
 )
 from candidates.domain.exceptions import (
+    CandidateIsErased,
     CandidateIsRetracted,
     DecisionStands,
     NothingToUndo,
@@ -45,6 +47,8 @@ class Candidate(Aggregate):
     """Holds no personal data: the profile lives in the events and the read model."""
 
     stream_type: ClassVar[str] = "candidate"
+    snapshot_every: ClassVar[int | None] = 100
+    snapshot_schema: ClassVar[int] = 1
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
@@ -84,7 +88,7 @@ class Candidate(Aggregate):
 
     def undo(self, *, version: int) -> None:
         """Take back the newest decision that stands, which must be that of `version`."""
-        self._require_not_retracted()
+        self._require_not_ended()
         if not self.decisions:
             raise NothingToUndo
         newest = self.decisions[-1]
@@ -105,15 +109,15 @@ class Candidate(Aggregate):
         )
 
     def change_profile(self, *, profile: Mapping[str, Any]) -> None:
-        self._require_not_retracted()
+        self._require_not_ended()
         self._record(CandidateProfileChanged(profile=checked_profile(profile)))
 
     def note(self, *, text: str) -> None:
-        self._require_not_retracted()
+        self._require_not_ended()
         self._record(CandidateNoted(text=checked_text(text, field="text")))
 
     def retract(self, *, why: str) -> None:
-        self._require_not_retracted()
+        self._require_not_ended()
         if self.decisions:
             raise DecisionStands(version=self.decisions[-1].version)
         self._record(CandidateRetracted(why=checked_text(why, field="why")))
@@ -133,10 +137,31 @@ class Candidate(Aggregate):
                 self.status = status
             case CandidateRetracted():
                 self.status = Status.RETRACTED
+            case CandidateErased():
+                self.status = Status.ERASED
             case CandidateProfileChanged() | CandidateNoted():
                 pass
             case _:
                 assert_never(event)
+
+    def dump_state(self) -> Mapping[str, Any]:
+        return {
+            "status": self.status.value,
+            "score": self.score,
+            "decisions": [
+                [decision.version, decision.event_type, decision.status_before.value]
+                for decision in self.decisions
+            ],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        match state:
+            case {"status": str(status), "score": float(score), "decisions": [*decisions]}:
+                self.status = Status(status)
+                self.score = score
+                self.decisions = tuple(_decision(decision) for decision in decisions)
+            case _:
+                raise ValueError("This is not the state of a candidate.")
 
     def _decided(self, event: CandidateEvent, status: Status) -> None:
         decision = Decision(
@@ -146,10 +171,21 @@ class Candidate(Aggregate):
         self.status = status
 
     def _require(self, *allowed: Status) -> None:
-        self._require_not_retracted()
+        self._require_not_ended()
         if self.status not in allowed:
             raise WrongStatus(current_status=self.status, allowed_statuses=allowed)
 
-    def _require_not_retracted(self) -> None:
+    def _require_not_ended(self) -> None:
         if self.status is Status.RETRACTED:
             raise CandidateIsRetracted
+        if self.status is Status.ERASED:
+            raise CandidateIsErased
+
+
+def _decision(state: Any) -> Decision:
+    match state:
+        case [int(version), str(event_type), str(status_before)]:
+            return Decision(
+                version=version, event_type=event_type, status_before=Status(status_before)
+            )
+    raise ValueError("This is not the state of a decision.")

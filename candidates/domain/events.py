@@ -1,12 +1,18 @@
 """What can happen to a candidate. Each event carries the values that it sets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from eventstore.domain.events import DomainEvent
+from eventstore.domain.personal import Personal
+
+Words: TypeAlias = Annotated[str, Personal()]
+"""What somebody wrote about a person; empty once it is erased."""
+Profile: TypeAlias = Annotated[Mapping[str, Any], Personal(except_keys=("source",))]
+"""Where candidates come from says nothing about one of them, and statistics go on counting it."""
 
 
 class Status(StrEnum):
@@ -16,6 +22,8 @@ class Status(StrEnum):
     REJECTED = "REJECTED"
     RETRACTED = "RETRACTED"
     """Final: the candidate was added by mistake."""
+    ERASED = "ERASED"
+    """Final: nothing personal is left of the candidate."""
 
 
 class RejectionReason(StrEnum):
@@ -27,10 +35,16 @@ class RejectionReason(StrEnum):
     OTHER = "other"
 
 
+class ErasureReason(StrEnum):
+    REQUEST = "request"
+    RETENTION = "retention"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateAdded(DomainEvent):
     event_type: ClassVar[str] = "candidate.added"
-    profile: Mapping[str, Any]
+    profile: Profile = field(default_factory=dict)
     score: float
 
 
@@ -57,7 +71,7 @@ class CandidateRejected(DomainEvent):
     event_type: ClassVar[str] = "candidate.rejected"
     schema_version: ClassVar[int] = 2
     reason: RejectionReason
-    note: str = ""
+    note: Words = ""
     score: float | None
     threshold: float | None
 
@@ -75,7 +89,7 @@ class CandidateDecisionUndone(DomainEvent):
 class CandidateRescored(DomainEvent):
     event_type: ClassVar[str] = "candidate.rescored"
     score: float
-    why: str
+    why: Words = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +97,13 @@ class CandidateProfileChanged(DomainEvent):
     """The whole new profile."""
 
     event_type: ClassVar[str] = "candidate.profile_changed"
-    profile: Mapping[str, Any]
+    profile: Profile = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateNoted(DomainEvent):
     event_type: ClassVar[str] = "candidate.noted"
-    text: str
+    text: Words = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +111,15 @@ class CandidateRetracted(DomainEvent):
     """Takes back a mistaken add: the candidate leaves lists and statistics."""
 
     event_type: ClassVar[str] = "candidate.retracted"
-    why: str
+    why: Words = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateErased(DomainEvent):
+    """The personal data is gone: whoever shows it must forget it too."""
+
+    event_type: ClassVar[str] = "candidate.erased"
+    reason: ErasureReason
 
 
 CandidateEvent: TypeAlias = (
@@ -110,4 +132,5 @@ CandidateEvent: TypeAlias = (
     | CandidateProfileChanged
     | CandidateNoted
     | CandidateRetracted
+    | CandidateErased
 )

@@ -73,6 +73,13 @@ class CandidateIsRetracted(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class CandidateIsErased(DomainError):
+    """The candidate's personal data was erased: nothing more can be done with it."""
+
+    code: ClassVar[str] = "candidate_erased"
+
+
+@dataclass(eq=False, kw_only=True)
 class AlreadyAdded(DomainError):
     """This candidate is there already."""
 

@@ -42,6 +42,8 @@ class StorageEventAdmin(ViewOnlyAdmin):
         "batch",
         "stored_data",
         "stored_metadata",
+        "personal_data",
+        "chained",
     )
 
     def get_search_results(
@@ -72,6 +74,14 @@ class StorageEventAdmin(ViewOnlyAdmin):
     @admin.display(description="metadata")
     def stored_metadata(self, event: StorageEvent) -> SafeString:
         return _readable(event.metadata)
+
+    @admin.display(description="personal data")
+    def personal_data(self, event: StorageEvent) -> str:
+        return f"{len(event.personal)} bytes, encrypted" if event.personal else "none"
+
+    @admin.display(description="hash")
+    def chained(self, event: StorageEvent) -> str:
+        return bytes(event.hash).hex()
 
 
 def _search_for(id: UUID) -> SafeString:

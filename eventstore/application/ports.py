@@ -1,11 +1,12 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from eventstore.domain.events import DomainEvent, Metadata, RecordedEvent, StreamHead
+from eventstore.domain.snapshot import Snapshot
 
 
 class EventStore(Protocol):
@@ -32,22 +33,71 @@ class EventStore(Protocol):
 
         Raises ConcurrencyError unless the stream is at the expected version, EventAlreadyStored
         where an event id is in the log, InvalidValue for content that cannot be kept exactly,
-        OccurredInFuture and OccurredOutOfOrder for a stated time that cannot be.
+        OccurredInFuture and OccurredOutOfOrder for a stated time that cannot be, and
+        PersonalDataErased for personal content after an erasure.
         """
 
     def head(self, stream_id: UUID) -> StreamHead:
         """Where the stream stands; version 0 where there is none."""
 
     def read_stream(
-        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+        self,
+        stream_id: UUID,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        personal: bool = True,
     ) -> list[RecordedEvent]:
-        """Events with `after < version <= until` in version order; empty where there are none."""
+        """Events with `after < version <= until` in version order; empty where there are none.
+
+        Without `personal`, and after an erasure, personal fields are absent: they have the
+        defaults of their class.
+        """
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         """The events that this command recorded, in order; empty where it recorded none."""
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
         """Every event of these streams: stream by stream, each in version order."""
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        """The first committed events behind position `after`, in position order, and no other.
+
+        A reader that goes on from the position of the last event it was given, and from nothing
+        else, receives every event once: no number is passed that a transaction in flight may
+        still fill. Never waits. Empty names mean all.
+
+        Raises CursorBeyondLog where the log does not reach `after`, and UnsafeLogRead where the
+        answer could lack events, as in a transaction that has appended.
+        """
+
+    def erase_personal_data(self, stream_id: UUID) -> bool:
+        """Destroy the stream's key for ever: events, versions and hashes stay as they are.
+
+        False, and a tombstone all the same, where nothing personal was stored or it is gone.
+        """
+
+
+class SnapshotStore(Protocol):
+    """The newest snapshot of each stream.
+
+    Inside a caller's transaction each call is a savepoint: a failure leaves it usable.
+    """
+
+    def load(self, stream_id: UUID) -> Snapshot | None: ...
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Put it in place of an older one; leave one of a higher version as it is."""
+
+    def discard(self, snapshot: Snapshot) -> None:
+        """Remove it; leave one of another version as it is."""
 
 
 class EventPublisher(Protocol):

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.snapshots import Snapshots
 from eventstore.domain.aggregate import Aggregate
 from eventstore.domain.events import Metadata, RecordedEvent, StreamHead
 from eventstore.domain.exceptions import AggregateNotFound
@@ -13,17 +14,29 @@ A = TypeVar("A", bound=Aggregate)
 
 
 class AggregateRepository(Generic[A]):
-    def __init__(self, aggregate: type[A], *, store: EventStore, publisher: EventPublisher) -> None:
+    """Without `snapshots` every load folds the whole stream, and none is taken."""
+
+    def __init__(
+        self,
+        aggregate: type[A],
+        *,
+        store: EventStore,
+        publisher: EventPublisher,
+        snapshots: Snapshots | None = None,
+    ) -> None:
         self._aggregate = aggregate
         self._store = store
         self._publisher = publisher
+        self._snapshots = snapshots
 
     def get(self, stream_id: UUID, *, until: int | None = None) -> A:
         """The aggregate as it stands, or as it stood at version `until`.
 
         Raises AggregateNotFound, also for the id of another kind of stream.
         """
-        recorded = self._store.read_stream(stream_id, until=until)
+        if restored := self._restored(stream_id, until):
+            return restored
+        recorded = self._store.read_stream(stream_id, until=until, personal=False)
         if not recorded or recorded[0].stream_type != self._aggregate.stream_type:
             raise AggregateNotFound(stream_type=self._aggregate.stream_type, stream_id=stream_id)
         aggregate = self._aggregate(stream_id)
@@ -50,4 +63,26 @@ class AggregateRepository(Generic[A]):
         )
         aggregate.saved(StreamHead.at(recorded[-1]))
         self._publisher.publish(recorded)
+        if self._snapshots:
+            self._snapshots.take(aggregate)
         return recorded
+
+    def _restored(self, stream_id: UUID, until: int | None) -> A | None:
+        """From a snapshot and the events behind it; None where the whole stream is needed."""
+        if self._snapshots is None:
+            return None
+        snapshot = self._snapshots.find(self._aggregate, stream_id, until=until)
+        if snapshot is None:
+            return None
+        # The snapshot's own event is read along: it shows that the log has what was folded.
+        recorded = self._store.read_stream(
+            stream_id, after=snapshot.head.version - 1, until=until, personal=False
+        )
+        if not recorded or StreamHead.at(recorded[0]) != snapshot.head:
+            self._snapshots.discard(snapshot)
+            return None
+        aggregate = self._aggregate(stream_id)
+        if not self._snapshots.restore(aggregate, snapshot):
+            return None
+        aggregate.replay((r.event for r in recorded[1:]), head=StreamHead.at(recorded[-1]))
+        return aggregate

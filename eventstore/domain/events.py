@@ -53,15 +53,18 @@ class RecordedEvent:
     recorded_at: datetime
     metadata: Metadata
     correlation_id: UUID | None = None
+    hash: bytes = b""
+    """Chains it to its predecessor in the stream: see `eventstore.infrastructure.chain`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHead:
-    """Where a stream stands: its version and the times of its newest event."""
+    """Where a stream stands: version, times and hash of its newest event."""
 
     version: int = 0
     occurred_at: datetime | None = None
     recorded_at: datetime | None = None
+    hash: bytes = b""
 
     @classmethod
     def at(cls, recorded: RecordedEvent) -> "StreamHead":
@@ -69,6 +72,7 @@ class StreamHead:
             version=recorded.version,
             occurred_at=recorded.occurred_at,
             recorded_at=recorded.recorded_at,
+            hash=recorded.hash,
         )
 
     def next_times(self, *, now: datetime, stated: datetime | None) -> tuple[datetime, datetime]:

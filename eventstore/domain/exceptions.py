@@ -97,6 +97,14 @@ class OccurredOutOfOrder(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class PersonalDataErased(DomainError):
+    """The personal data of this stream was erased: nothing personal can be added to it."""
+
+    code: ClassVar[str] = "personal_data_erased"
+    stream_id: UUID
+
+
+@dataclass(eq=False, kw_only=True)
 class ConcurrencyError(DomainError):
     """The stream is not at the version that the append expected."""
 
@@ -151,3 +159,29 @@ class UndecodableEvent(Exception):
             f"Event {self.event_id} at position {self.position}, {self.event_type} "
             f"version {self.schema_version}: {self.reason}"
         )
+
+
+@dataclass(eq=False, kw_only=True)
+class CursorBeyondLog(DomainError):
+    """A reader says that it has read further than the log goes."""
+
+    code: ClassVar[str] = "cursor_beyond_log"
+    after: int
+    last: int
+
+    def __str__(self) -> str:
+        return (
+            f"Position {self.after} lies beyond the log, which ends at {self.last}. It comes from "
+            "another log, or this one was restored from an older backup: what was fed from it "
+            "holds events that are gone, so build that anew, reading from position 0."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class UnsafeLogRead(Exception):
+    """The whole log was asked for where the answer could lack events."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The whole log cannot be read here: {self.reason}"

@@ -5,9 +5,10 @@ The price is that Django's query log and execute wrappers do not see them.
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 import psycopg
@@ -15,34 +16,59 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.infrastructure.mapper import StorageRow
-from eventstore.models import StorageEvent
+from eventstore.models import StorageEvent, StreamKey
 
 TABLE = StorageEvent._meta.db_table
+KEY_TABLE = StreamKey._meta.db_table
 _COLUMNS = StorageRow._fields
 _CASTS = {
     "event_id": "uuid",
     "stream_id": "uuid",
     "version": "integer",
     "schema_version": "smallint",
+    "personal": "bytea",
     "correlation_id": "uuid",
     "occurred_at": "timestamptz",
     "recorded_at": "timestamptz",
+    "hash": "bytea",
 }
+_INSERT_KEY = f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) VALUES (%s, %s)"
+
+
+Stored: TypeAlias = tuple[StorageRow, int, bytes | None]
+"""A row, its position, and its stream's wrapped key where that was asked for."""
 
 
 class Driver(Protocol):
     """Statements mark parameters with `%s`. Raises the driver's own errors."""
 
-    def insert(self, connection: Any, rows: Sequence[StorageRow]) -> list[int]:
+    def insert(
+        self, connection: Any, rows: Sequence[StorageRow], *, previous: bytes, key: bytes | None
+    ) -> list[int]:
         """Store rows of one stream behind their predecessor, return their positions in order.
 
-        Empty, and nothing stored, where the predecessor is missing.
+        `previous` is the predecessor's hash; `key` a new stream's wrapped key, stored with the
+        rows. Empty, and nothing stored, where the predecessor is missing or another.
         """
 
     def select(
-        self, connection: Any, where: str, parameters: Sequence[object]
-    ) -> list[tuple[StorageRow, int]]:
-        """Rows with their positions, by version."""
+        self,
+        connection: Any,
+        where: str,
+        parameters: Sequence[object],
+        *,
+        keys: bool,
+        prepare: bool = True,
+    ) -> list[Stored]:
+        """What `where` and all that may follow it asks for.
+
+        `prepare` keeps the plan: right where an index fits at any size of the log.
+        """
+
+    def fetch(
+        self, connection: Any, statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        """Rows as the driver gives them. The text of the statement is one of a few constants."""
 
 
 class PostgreSQLDriver:
@@ -50,18 +76,53 @@ class PostgreSQLDriver:
 
     _placeholders = ", ".join(f"%s::{_CASTS.get(column, 'text')}" for column in _COLUMNS)
 
-    def insert(self, connection: psycopg.Connection[Any], rows: Sequence[StorageRow]) -> list[int]:
+    def insert(
+        self,
+        connection: psycopg.Connection[Any],
+        rows: Sequence[StorageRow],
+        *,
+        previous: bytes,
+        key: bytes | None,
+    ) -> list[int]:
         statement = _insert(len(rows), guarded=rows[0].version > 1, row=self._placeholders)
+        values = _values(rows, previous)
+        if key is not None:
+            # One statement still, so the two are one transaction without a BEGIN.
+            statement = f"WITH key AS ({_INSERT_KEY}) {statement}"
+            values = [rows[0].stream_id, key, *values]
         cursor = psycopg.Cursor(connection)
-        cursor.execute(statement, _values(rows), prepare=True)
+        cursor.execute(statement, values, prepare=True)
         return [position for (position,) in cursor.fetchall()]
 
     def select(
-        self, connection: psycopg.Connection[Any], where: str, parameters: Sequence[object]
-    ) -> list[tuple[StorageRow, int]]:
+        self,
+        connection: psycopg.Connection[Any],
+        where: str,
+        parameters: Sequence[object],
+        *,
+        keys: bool,
+        prepare: bool = True,
+    ) -> list[Stored]:
         cursor = psycopg.Cursor(connection)
-        cursor.execute(_select(where), parameters, prepare=True, binary=True)
-        return [(StorageRow._make(row), position) for position, *row in cursor.fetchall()]
+        cursor.execute(_select(where, keys=keys), parameters, prepare=prepare, binary=True)
+        return [
+            (self._row(StorageRow._make(row)), position, wrapped)
+            for position, wrapped, *row in cursor.fetchall()
+        ]
+
+    @staticmethod
+    def _row(stored: StorageRow) -> StorageRow:
+        """Times come in the session's zone, and the hash is over their text in UTC."""
+        return stored._replace(
+            occurred_at=stored.occurred_at.astimezone(UTC),
+            recorded_at=stored.recorded_at.astimezone(UTC),
+        )
+
+    def fetch(
+        self, connection: psycopg.Connection[Any], statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        cursor = psycopg.Cursor(connection)
+        return cursor.execute(statement, parameters, prepare=True, binary=True).fetchall()
 
 
 class SQLiteDriver:
@@ -69,26 +130,51 @@ class SQLiteDriver:
 
     _placeholders = ", ".join("%s" for _ in _COLUMNS)
 
-    def insert(self, connection: sqlite3.Connection, rows: Sequence[StorageRow]) -> list[int]:
+    def insert(
+        self,
+        connection: sqlite3.Connection,
+        rows: Sequence[StorageRow],
+        *,
+        previous: bytes,
+        key: bytes | None,
+    ) -> list[int]:
+        if key is not None:
+            self._execute(connection, _INSERT_KEY, [rows[0].stream_id, key])
         statement = _insert(len(rows), guarded=rows[0].version > 1, row=self._placeholders)
         # A RETURNING statement commits only when it is stepped to its end.
-        return [position for (position,) in self._execute(connection, statement, _values(rows))]
+        found = self._execute(connection, statement, _values(rows, previous))
+        return [position for (position,) in found]
 
     def select(
-        self, connection: sqlite3.Connection, where: str, parameters: Sequence[object]
-    ) -> list[tuple[StorageRow, int]]:
+        self,
+        connection: sqlite3.Connection,
+        where: str,
+        parameters: Sequence[object],
+        *,
+        keys: bool,
+        prepare: bool = True,
+    ) -> list[Stored]:
         return [
-            (self._row(StorageRow._make(row)), position)
-            for position, *row in self._execute(connection, _select(where), parameters)
+            (self._row(StorageRow._make(row)), position, wrapped)
+            for position, wrapped, *row in self._execute(
+                connection, _select(where, keys=keys), parameters
+            )
         ]
+
+    def fetch(
+        self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        return self._execute(connection, statement, parameters)
 
     @staticmethod
     def _execute(
         connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
     ) -> list[Any]:
-        cursor = connection.cursor(sqlite3.Cursor)
         adapted = [_adapted(parameter) for parameter in parameters]
-        return cursor.execute(statement.replace("%s", "?"), adapted).fetchall()
+        # Closed here and now: one that lives on in a traceback may be collected by another thread,
+        # which then waits for this connection, perhaps holding the lock that this one waits for.
+        with closing(connection.cursor(sqlite3.Cursor)) as cursor:
+            return cursor.execute(statement.replace("%s", "?"), adapted).fetchall()
 
     @staticmethod
     def _row(stored: Any) -> StorageRow:
@@ -102,9 +188,11 @@ class SQLiteDriver:
             stored.schema_version,
             stored.data,
             stored.metadata,
+            stored.personal,
             UUID(hex=correlation_id) if correlation_id else None,
             stored.occurred_at.replace(tzinfo=UTC),
             stored.recorded_at.replace(tzinfo=UTC),
+            stored.hash,
         )
 
 
@@ -123,8 +211,8 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
 
 @cache
 def _insert(count: int, *, guarded: bool, row: str) -> str:
-    """`WHERE EXISTS` refuses a gap; the unique index refuses a version that is taken."""
-    predecessor = f"SELECT 1 FROM {TABLE} WHERE stream_id = %s AND version = %s"
+    """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version."""
+    predecessor = f"SELECT 1 FROM {TABLE} WHERE stream_id = %s AND version = %s AND hash = %s"
     guard = f" WHERE EXISTS ({predecessor})" if guarded else ""
     values = ", ".join([f"({row})"] * count)
     return (
@@ -134,14 +222,20 @@ def _insert(count: int, *, guarded: bool, row: str) -> str:
 
 
 @cache
-def _select(where: str) -> str:
-    return f"SELECT position, {', '.join(_COLUMNS)} FROM {TABLE} WHERE {where} ORDER BY version"
+def _select(where: str, *, keys: bool) -> str:
+    columns = ", ".join(f"event.{column}" for column in _COLUMNS)
+    if not keys:
+        return f"SELECT position, NULL, {columns} FROM {TABLE} AS event WHERE {where}"
+    return (
+        f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event "
+        f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id WHERE {where}"
+    )
 
 
-def _values(rows: Sequence[StorageRow]) -> list[object]:
+def _values(rows: Sequence[StorageRow], previous: bytes) -> list[object]:
     values: list[object] = [value for row in rows for value in row]
     if rows[0].version > 1:
-        values += [rows[0].stream_id, rows[0].version - 1]
+        values += [rows[0].stream_id, rows[0].version - 1, previous]
     return values
 
 

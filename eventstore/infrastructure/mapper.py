@@ -1,7 +1,7 @@
 """Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -18,6 +18,9 @@ from eventstore.domain.events import (
     event_id_of,
 )
 from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
+from eventstore.domain.personal import Personal, personal_fields
+from eventstore.infrastructure import chain
+from eventstore.infrastructure.keys import DataKey, KeyUnavailable
 
 Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Pure: the data of version n in, the data of version n + 1 out."""
@@ -28,7 +31,7 @@ _METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
 
 
 class StorageRow(NamedTuple):
-    """A StorageEvent as columns, in the order of the table; `position` is the store's."""
+    """A StorageEvent as columns; `position` is the store's. The hash is over all before it."""
 
     event_id: UUID
     stream_type: str
@@ -38,9 +41,11 @@ class StorageRow(NamedTuple):
     schema_version: int
     data: str
     metadata: str
+    personal: bytes | None
     correlation_id: UUID | None
     occurred_at: datetime
     recorded_at: datetime
+    hash: bytes = b""
 
 
 class EventMapper:
@@ -50,26 +55,64 @@ class EventMapper:
         self._classes: dict[str, type[DomainEvent]] = {}
         self._decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._fields: dict[str, list[tuple[str, Personal | None]]] = {}
+        self._aliases: dict[str, str] = {}
+
+    @property
+    def classes(self) -> Mapping[str, type[DomainEvent]]:
+        """By the name under which they are stored today."""
+        return self._classes
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Names that are no longer written, and today's."""
+        return self._aliases
 
     def register(
         self,
         classes: Iterable[type[DomainEvent]],
         *,
         upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         """Make classes known. `upcasters` has one for each `(event type, n)` ever stored.
 
-        Registering the same class again changes nothing. Raises ValueError for two classes with
-        one name and for a missing step between version 1 and today's.
+        `aliases` leads from names that types had once to those they have today: whatever is
+        stored under the old name is read as if it had the new one, upcasters included.
+
+        Registering the same again changes nothing. Raises ValueError for a name that stands for
+        two classes, two upcasters for one step, a missing step between version 1 and today's, a
+        step that no class ever takes, and a personal field that could not be absent.
         """
-        self._upcasters.update(upcasters or {})
+        upcasters, aliases = upcasters or {}, aliases or {}
+        for (name, step), upcaster in upcasters.items():
+            if self._upcasters.setdefault((name, step), upcaster) is not upcaster:
+                raise ValueError(f"{name} has two upcasters from version {step}.")
         for cls in classes:
             name, newest = cls.event_type, cls.schema_version
             if self._classes.setdefault(name, cls) is not cls:
                 raise ValueError(f"{cls!r} and {self._classes[name]!r} are both named {name}.")
             if missing := [n for n in range(1, newest) if (name, n) not in self._upcasters]:
                 raise ValueError(f"{name} has no upcaster from version {missing[0]}.")
+            personal = personal_fields(cls)
+            for field in fields(cls):
+                needed = field.default is MISSING and field.default_factory is MISSING
+                if field.name in personal and needed:
+                    raise ValueError(f"{name}.{field.name} is personal and has no default.")
+            self._fields[name] = [(field.name, personal.get(field.name)) for field in fields(cls)]
             self._decoders[name, newest] = msgspec.json.Decoder(cls)
+        for name, step in upcasters:
+            if name not in self._classes or step not in range(
+                1, self._classes[name].schema_version
+            ):
+                raise ValueError(f"No class takes the upcaster of {name} from version {step}.")
+        for alias, name in aliases.items():
+            if name not in self._classes:
+                raise ValueError(f"The alias {alias} stands for {name}, which is not registered.")
+            if self._aliases.setdefault(alias, name) != name:
+                raise ValueError(f"The alias {alias} stands for {self._aliases[alias]} and {name}.")
+        if clash := self._aliases.keys() & self._classes.keys():
+            raise ValueError(f"{sorted(clash)[0]} is both an alias and the name of a class.")
 
     def rows(
         self,
@@ -82,34 +125,62 @@ class EventMapper:
         correlation_id: UUID | None,
         occurred_at: datetime | None,
         now: datetime,
+        key: Callable[[], DataKey],
     ) -> list[StorageRow]:
-        """What to store for these events behind `head`. Raises what `append` may refuse."""
+        """What to store for these events behind `head`. Raises what `append` may refuse.
+
+        `key` is asked for only where an event says something personal.
+        """
         if not events:
             raise ValueError("There is nothing to append.")
         occurred_at, recorded_at = head.next_times(now=now, stated=occurred_at)
-        encoded_metadata = self._encode_metadata(metadata)
+        previous = head.hash or chain.genesis(stream_id)
         command_id = metadata.causation_id
-        return [
-            StorageRow(
+        rows = []
+        for i, event in enumerate(events):
+            version = head.version + 1 + i
+            data, private = self._encode(event)
+            if private:
+                # The digest of what a person said would let one guess at it after an erasure.
+                sealed = _text([private, metadata.command_digest]).encode()
+                personal = key().encrypt(sealed, version=version)
+                open_metadata = replace(metadata, command_digest=None)
+            else:
+                personal, open_metadata = None, metadata
+            row = StorageRow(
                 event_id=event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
                 stream_type=stream_type,
                 stream_id=stream_id,
-                version=head.version + 1 + i,
+                version=version,
                 event_type=event.event_type,
                 schema_version=event.schema_version,
-                data=self._encode(event),
-                metadata=encoded_metadata,
+                data=data,
+                metadata=self._encode_metadata(open_metadata),
+                personal=personal,
                 correlation_id=correlation_id,
                 occurred_at=occurred_at,
                 recorded_at=recorded_at,
             )
-            for i, event in enumerate(events)
-        ]
+            previous = chain.link(previous, row)
+            rows.append(row._replace(hash=previous))
+        return rows
 
-    def recorded(self, row: StorageRow, position: int) -> RecordedEvent:
-        """The envelope of a stored row. Raises UndecodableEvent."""
+    def recorded(self, row: StorageRow, position: int, key: DataKey | None = None) -> RecordedEvent:
+        """The envelope of a stored row. Raises UndecodableEvent.
+
+        Without a key the personal part is absent.
+        """
+        private: dict[str, Any] = {}
+        digest = None
+        if row.personal is not None and key is not None:
+            try:
+                opened = key.decrypt(row.personal, version=row.version)
+                private, digest = msgspec.json.decode(opened)
+            except (KeyUnavailable, msgspec.MsgspecError, ValueError) as error:
+                raise undecodable(row, position, str(error)) from error
+        metadata = self._decode_metadata(row, position)
         return RecordedEvent(
-            event=self._decode(row, position),
+            event=self._decode(row, position, private),
             event_id=row.event_id,
             stream_type=row.stream_type,
             stream_id=row.stream_id,
@@ -117,23 +188,40 @@ class EventMapper:
             position=position,
             occurred_at=row.occurred_at,
             recorded_at=row.recorded_at,
-            metadata=self._decode_metadata(row, position),
+            metadata=replace(metadata, command_digest=digest) if digest else metadata,
             correlation_id=row.correlation_id,
+            hash=row.hash,
         )
 
     def data_of(self, event: DomainEvent) -> dict[str, Any]:
-        """The event's fields as plain JSON values, as they are stored."""
+        """The event's fields as plain JSON values, the personal ones included."""
         plain: dict[str, Any] = msgspec.to_builtins(event)
         return plain
 
-    def _encode(self, event: DomainEvent) -> str:
+    def _encode(self, event: DomainEvent) -> tuple[str, dict[str, Any]]:
+        """The open part as canonical text, and the personal values that are not the defaults."""
         if self._classes.get(event.event_type) is not type(event):
             raise ValueError(f"{type(event)!r} is not registered as {event.event_type}.")
-        for name in event.__dataclass_fields__:
-            _check(getattr(event, name), name)
-        return _text(event)
+        open_part: dict[str, Any] = {}
+        private: dict[str, Any] = {}
+        for name, marker in self._fields[event.event_type]:
+            value = getattr(event, name)
+            _check(value, name)
+            if marker is None:
+                open_part[name] = value
+            elif not marker.except_keys:
+                if value:
+                    private[name] = value
+            else:
+                kept = {key: value[key] for key in marker.except_keys if key in value}
+                if kept:
+                    open_part[name] = kept
+                if hidden := {key: item for key, item in value.items() if key not in kept}:
+                    private[name] = hidden
+        return _text(open_part), private
 
-    def _encode_metadata(self, metadata: Metadata) -> str:
+    @staticmethod
+    def _encode_metadata(metadata: Metadata) -> str:
         if clash := _METADATA_FIELDS.intersection(metadata.extra):
             raise ValueError(f"{sorted(clash)} are not free metadata keys.")
         plain = {
@@ -148,31 +236,43 @@ class EventMapper:
             raise error.under("metadata") from None
         return _text(plain)
 
-    def _decode(self, row: StorageRow, position: int) -> DomainEvent:
-        name, version = row.event_type, row.schema_version
+    def _decode(self, row: StorageRow, position: int, private: dict[str, Any]) -> DomainEvent:
+        name = self._aliases.get(row.event_type, row.event_type)
+        version = row.schema_version
         try:
-            if decoder := self._decoders.get((name, version)):
+            decoder = self._decoders.get((name, version))
+            if decoder and not private:
                 event: DomainEvent = decoder.decode(row.data)
                 return event
             cls = self._classes[name]
-            data = msgspec.json.decode(row.data)
+            data = _merged(msgspec.json.decode(row.data), private)
             for step in range(version, cls.schema_version):
                 data = self._upcasters[name, step](data)
             if version > cls.schema_version:
-                raise _undecodable(row, position, "stored by newer code than this")
+                raise undecodable(row, position, "stored by newer code than this")
             return msgspec.convert(data, cls)
         except KeyError as error:
-            raise _undecodable(row, position, f"nothing is registered for {error}") from error
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise _undecodable(row, position, str(error)) from error
+            raise undecodable(row, position, f"nothing is registered for {error}") from error
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+            raise undecodable(row, position, str(error)) from error
 
-    def _decode_metadata(self, row: StorageRow, position: int) -> Metadata:
+    @staticmethod
+    def _decode_metadata(row: StorageRow, position: int) -> Metadata:
         try:
             plain: dict[str, Any] = msgspec.json.decode(row.metadata)
             known = {name: plain.pop(name) for name in _METADATA_FIELDS if name in plain}
             return msgspec.convert({**known, "extra": plain}, Metadata)
         except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError) as error:
-            raise _undecodable(row, position, f"metadata: {error}") from error
+            raise undecodable(row, position, f"metadata: {error}") from error
+
+
+def _merged(open_part: dict[str, Any], private: dict[str, Any]) -> Mapping[str, Any]:
+    """One value again from what stayed readable and what was encrypted."""
+    merged = {**open_part, **private}
+    for name, value in private.items():
+        if isinstance(value, dict) and isinstance(open_part.get(name), dict):
+            merged[name] = {**open_part[name], **value}
+    return merged
 
 
 def _check(value: object, name: str) -> None:
@@ -190,7 +290,8 @@ def _text(value: object) -> str:
     return encoded.decode()
 
 
-def _undecodable(row: StorageRow, position: int, reason: str) -> UndecodableEvent:
+def undecodable(row: StorageRow, position: int, reason: str) -> UndecodableEvent:
+    """The error that names the row."""
     return UndecodableEvent(
         event_type=row.event_type,
         schema_version=row.schema_version,

@@ -1,8 +1,11 @@
 """Twins of the adapters that need no database: for tests, and for trying things out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from eventstore.application.ports import EventStore
@@ -13,7 +16,15 @@ from eventstore.domain.events import (
     StreamHead,
     event_id_of,
 )
-from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
+from eventstore.domain.exceptions import (
+    ConcurrencyError,
+    CursorBeyondLog,
+    EventAlreadyStored,
+    PersonalDataErased,
+    UnsafeLogRead,
+)
+from eventstore.domain.snapshot import Snapshot
+from eventstore.infrastructure.keys import DataKey
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 
 
@@ -25,6 +36,7 @@ class InMemoryEventStore:
         self._clock = clock
         self._streams: dict[UUID, list[tuple[StorageRow, int]]] = {}
         self._by_event_id: dict[UUID, tuple[StorageRow, int]] = {}
+        self._keys: dict[UUID, DataKey | None] = {}
         self._lock = Lock()
 
     def append(
@@ -50,12 +62,14 @@ class InMemoryEventStore:
                 correlation_id=correlation_id,
                 occurred_at=occurred_at,
                 now=self._clock(),
+                key=lambda: self._key(stream_id),
             )
             first = len(self._by_event_id) + 1
-            recorded = [self._mapper.recorded(row, first + i) for i, row in enumerate(rows)]
+            recorded = [self._recorded(row, first + i) for i, row in enumerate(rows)]
             if taken := [row for row in rows if row.event_id in self._by_event_id]:
                 raise EventAlreadyStored(event_id=taken[0].event_id)
-            if head.version != stated:
+            other = isinstance(expected, StreamHead) and expected.hash != head.hash
+            if head.version != stated or other:
                 raise ConcurrencyError(stream_id=stream_id, expected=stated)
             for row, event in zip(rows, recorded, strict=True):
                 self._streams.setdefault(stream_id, []).append((row, event.position))
@@ -67,10 +81,15 @@ class InMemoryEventStore:
         return StreamHead.at(self._mapper.recorded(*stream[-1])) if stream else StreamHead()
 
     def read_stream(
-        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+        self,
+        stream_id: UUID,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        personal: bool = True,
     ) -> list[RecordedEvent]:
         return [
-            self._mapper.recorded(row, position)
+            self._recorded(row, position) if personal else self._mapper.recorded(row, position)
             for row, position in self._streams.get(stream_id, [])
             if after < row.version and (until is None or row.version <= until)
         ]
@@ -78,14 +97,48 @@ class InMemoryEventStore:
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         found: list[RecordedEvent] = []
         while stored := self._by_event_id.get(event_id_of(command_id, len(found))):
-            found.append(self._mapper.recorded(*stored))
+            found.append(self._recorded(*stored))
         return found
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
         for stream_id in sorted(self._streams):
             stream = self._streams[stream_id]
             if stream[0][0].stream_type == stream_type:
-                yield from (self._mapper.recorded(*stored) for stored in stream)
+                yield from (self._recorded(*stored) for stored in stream)
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        with self._lock:
+            log = list(self._by_event_id.values())
+        if after > len(log):
+            raise CursorBeyondLog(after=after, last=len(log))
+        wanted = (
+            (row, position)
+            for row, position in log[max(after, 0) :]
+            if (not stream_types or row.stream_type in stream_types)
+            and (not event_types or row.event_type in event_types)
+        )
+        return [self._recorded(*stored) for stored in islice(wanted, limit)]
+
+    def erase_personal_data(self, stream_id: UUID) -> bool:
+        destroyed = self._keys.get(stream_id) is not None
+        self._keys[stream_id] = None
+        return destroyed
+
+    def _recorded(self, row: StorageRow, position: int) -> RecordedEvent:
+        return self._mapper.recorded(row, position, self._keys.get(row.stream_id))
+
+    def _key(self, stream_id: UUID) -> DataKey:
+        key = self._keys.setdefault(stream_id, DataKey(stream_id, os.urandom(32)))
+        if key is None:
+            raise PersonalDataErased(stream_id=stream_id)
+        return key
 
 
 class OverlayEventStore(InMemoryEventStore):
@@ -103,13 +156,50 @@ class OverlayEventStore(InMemoryEventStore):
         )
 
     def read_stream(
-        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+        self,
+        stream_id: UUID,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        personal: bool = True,
     ) -> list[RecordedEvent]:
-        stored = self._beneath.read_stream(stream_id, after=after, until=until)
-        return stored + super().read_stream(stream_id, after=after, until=until)
+        part: dict[str, Any] = {"after": after, "until": until, "personal": personal}
+        stored = self._beneath.read_stream(stream_id, **part)
+        return stored + super().read_stream(stream_id, **part)
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         return self._beneath.read_command(command_id) or super().read_command(command_id)
+
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        raise UnsafeLogRead(reason="what is only tried out has no place in it.")
+
+
+class InMemorySnapshotStore:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.snapshots: dict[UUID, Snapshot] = {}
+
+    def load(self, stream_id: UUID) -> Snapshot | None:
+        return self.snapshots.get(stream_id)
+
+    def save(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            kept = self.snapshots.get(snapshot.stream_id, snapshot)
+            if kept.head.version <= snapshot.head.version:
+                self.snapshots[snapshot.stream_id] = snapshot
+
+    def discard(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            kept = self.snapshots.get(snapshot.stream_id)
+            if kept and kept.head.version == snapshot.head.version:
+                del self.snapshots[snapshot.stream_id]
 
 
 class InMemoryProjectionRows:

@@ -1,6 +1,7 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -15,13 +16,22 @@ from eventstore.domain.events import (
     StreamHead,
     event_id_of,
 )
-from eventstore.domain.exceptions import ConcurrencyError, EventAlreadyStored
-from eventstore.infrastructure.driver import TABLE, driver_of
-from eventstore.infrastructure.mapper import EventMapper, StorageRow
-from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent
+from eventstore.domain.exceptions import (
+    ConcurrencyError,
+    EventAlreadyStored,
+    PersonalDataErased,
+)
+from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Stored, driver_of
+from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
+from eventstore.infrastructure.log import read_settled
+from eventstore.infrastructure.mapper import EventMapper, StorageRow, undecodable
+from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent, StreamKey
 
 ROWS_PER_STATEMENT = 1000
 """Both databases bound the number of parameters: 32,766 on SQLite."""
+PAGE = 2000
+_REFUSING = (EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, KEY_TABLE)
+"""What a refused append names: one of its constraints, or the key of a stream that is there."""
 
 
 class DjangoEventStore:
@@ -30,8 +40,11 @@ class DjangoEventStore:
     Inside one it is a savepoint. Errors are Django's, although the statements are the driver's.
     """
 
-    def __init__(self, mapper: EventMapper, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, mapper: EventMapper, *, keyring: Callable[[], Keyring], clock: Callable[[], datetime]
+    ) -> None:
         self._mapper = mapper
+        self._keyring = keyring
         self._clock = clock
 
     def append(
@@ -46,6 +59,7 @@ class DjangoEventStore:
         occurred_at: datetime | None = None,
     ) -> list[RecordedEvent]:
         head = expected if isinstance(expected, StreamHead) else self._assumed(stream_id, expected)
+        key = _StreamKey(stream_id, self._keyring, new=head.version == 0)
         rows = self._mapper.rows(
             stream_type,
             stream_id,
@@ -55,10 +69,11 @@ class DjangoEventStore:
             correlation_id=correlation_id,
             occurred_at=occurred_at,
             now=self._clock(),
+            key=key,
         )
         # Decoded before they are stored: what could not be read again is not written.
-        read_back = [self._mapper.recorded(row, 0) for row in rows]
-        positions = self._insert(rows, head)
+        read_back = [self._mapper.recorded(row, 0, key.opened) for row in rows]
+        positions = self._insert(rows, head, key.created)
         return [
             replace(recorded, position=position)
             for recorded, position in zip(read_back, positions, strict=True)
@@ -66,16 +81,22 @@ class DjangoEventStore:
 
     def head(self, stream_id: UUID) -> StreamHead:
         newest = f"(SELECT max(version) FROM {TABLE} WHERE stream_id = %s)"
-        found = self._select(f"stream_id = %s AND version = {newest}", [stream_id, stream_id])
+        where = f"event.stream_id = %s AND version = {newest}"
+        found = self._select(where, [stream_id, stream_id], personal=False)
         return StreamHead.at(found[0]) if found else StreamHead()
 
     def read_stream(
-        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+        self,
+        stream_id: UUID,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        personal: bool = True,
     ) -> list[RecordedEvent]:
-        if until is None:
-            return self._select("stream_id = %s AND version > %s", [stream_id, after])
-        within = "stream_id = %s AND version > %s AND version <= %s"
-        return self._select(within, [stream_id, after, until])
+        where, parameters = "event.stream_id = %s AND version > %s", [stream_id, after]
+        if until is not None:
+            where, parameters = f"{where} AND version <= %s", [*parameters, until]
+        return self._select(f"{where} ORDER BY version", parameters, personal=personal)
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         # One equality: PostgreSQL keeps a prepared plan, and for a list of ids made while the
@@ -87,52 +108,140 @@ class DjangoEventStore:
         return first + list(takewhile(lambda r: r.metadata.causation_id == command_id, later))
 
     def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
-        events = StorageEvent.objects.filter(stream_type=stream_type)
-        columns = events.order_by("stream_id", "version").values_list(
-            "position", *StorageRow._fields
+        # Pages by key: no cursor has to live as long as its reader takes, and memory stays flat.
+        where = (
+            "stream_type = %s AND (event.stream_id, version) > (%s, %s) "
+            f"ORDER BY event.stream_id, version LIMIT {PAGE}"
         )
-        for position, *row in columns.iterator(chunk_size=2000):
-            yield self._mapper.recorded(StorageRow._make(row), position)
+        page = self._select(where, [stream_type, UUID(int=0), 0])
+        while page:
+            yield from page
+            last = page[-1]
+            page = self._select(where, [stream_type, last.stream_id, last.version])
 
-    def _select(self, where: str, parameters: Sequence[object]) -> list[RecordedEvent]:
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        stream_types: Collection[str] = (),
+        event_types: Collection[str] = (),
+    ) -> list[RecordedEvent]:
+        stored = read_settled(
+            connection,
+            after=after,
+            limit=limit,
+            stream_types=stream_types,
+            event_types=event_types,
+        )
+        return self._recorded(stored)
+
+    def erase_personal_data(self, stream_id: UUID) -> bool:
+        destroyed = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)
+        if destroyed.update(wrapped=None):
+            return True
+        StreamKey.objects.get_or_create(stream_id=stream_id, defaults={"wrapped": None})
+        return False
+
+    def _select(
+        self, where: str, parameters: Sequence[object], *, personal: bool = True
+    ) -> list[RecordedEvent]:
         driver = driver_of(connection)
         connection.ensure_connection()
         with connection.wrap_database_errors:
-            rows = driver.select(connection.connection, where, parameters)
-        return [self._mapper.recorded(row, position) for row, position in rows]
+            stored = driver.select(connection.connection, where, parameters, keys=personal)
+        return self._recorded(stored)
+
+    def _recorded(self, stored: list[Stored]) -> list[RecordedEvent]:
+        # Unwrapped keys live as long as this read and no longer.
+        keys: dict[bytes, DataKey] = {}
+        return [
+            self._mapper.recorded(row, position, self._opened(keys, row, position, wrapped))
+            for row, position, wrapped in stored
+        ]
+
+    def _opened(
+        self, keys: dict[bytes, DataKey], row: StorageRow, position: int, wrapped: bytes | None
+    ) -> DataKey | None:
+        if wrapped is None or row.personal is None:
+            return None
+        if wrapped not in keys:
+            try:
+                keys[wrapped] = self._keyring().unwrap(row.stream_id, wrapped)
+            except KeyUnavailable as error:
+                raise undecodable(row, position, str(error)) from error
+        return keys[wrapped]
 
     def _assumed(self, stream_id: UUID, version: int) -> StreamHead:
         head = self.head(stream_id)
-        # Another head is refused by the statement, which also tells a repeat from a conflict.
+        # Another head is refused by the statement.
         return head if head.version == version else StreamHead(version=version)
 
-    def _insert(self, rows: list[StorageRow], head: StreamHead) -> list[int]:
+    def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
         driver = driver_of(connection)
         connection.ensure_connection()
+        one_statement = len(rows) <= ROWS_PER_STATEMENT and (
+            new_key is None or (connection.vendor == "postgresql" and head.version == 0)
+        )
+        positions: list[int] = []
+        previous = head.hash
         try:
-            if connection.get_autocommit() and len(rows) <= ROWS_PER_STATEMENT:
-                with connection.wrap_database_errors:
-                    positions = driver.insert(connection.connection, rows)
-            else:
-                positions = []
-                with transaction.atomic(), connection.wrap_database_errors:
-                    for i in range(0, len(rows), ROWS_PER_STATEMENT):
-                        part = rows[i : i + ROWS_PER_STATEMENT]
-                        positions += driver.insert(connection.connection, part)
+            with nullcontext() if self._alone(one_statement) else transaction.atomic():
+                for i in range(0, len(rows), ROWS_PER_STATEMENT):
+                    part = rows[i : i + ROWS_PER_STATEMENT]
+                    with connection.wrap_database_errors:
+                        positions += driver.insert(
+                            connection.connection,
+                            part,
+                            previous=previous,
+                            key=new_key if i == 0 else None,
+                        )
+                    if not positions:
+                        raise _Refused
+                    previous = part[-1].hash
         except IntegrityError as error:
-            if EVENT_ID_CONSTRAINT in str(error):
-                raise self._already_stored(rows) from error
-            if VERSION_CONSTRAINT in str(error):
-                raise self._conflict(rows, head) from error
-            raise
-        if not positions:
-            raise self._conflict(rows, head)
+            if not any(name in str(error) for name in _REFUSING):
+                raise
+            raise self._refusal(rows[0], head) from error
+        except _Refused:
+            raise self._refusal(rows[0], head) from None
         return positions
 
     @staticmethod
-    def _already_stored(rows: list[StorageRow]) -> EventAlreadyStored:
-        return EventAlreadyStored(event_id=rows[0].event_id)
+    def _alone(one_statement: bool) -> bool:
+        return one_statement and connection.get_autocommit()
 
-    @staticmethod
-    def _conflict(rows: list[StorageRow], head: StreamHead) -> ConcurrencyError:
-        return ConcurrencyError(stream_id=rows[0].stream_id, expected=head.version)
+    def _refusal(
+        self, first: StorageRow, head: StreamHead
+    ) -> ConcurrencyError | EventAlreadyStored:
+        """A repeat is told from a conflict, whatever the database came upon first."""
+        if StorageEvent.objects.filter(event_id=first.event_id).exists():
+            return EventAlreadyStored(event_id=first.event_id)
+        return ConcurrencyError(stream_id=first.stream_id, expected=head.version)
+
+
+class _Refused(Exception):
+    """The statement found no predecessor: the savepoint goes, and a key with it."""
+
+
+class _StreamKey:
+    """The key for one append, looked up or drawn only when something personal asks for it."""
+
+    def __init__(self, stream_id: UUID, keyring: Callable[[], Keyring], *, new: bool) -> None:
+        self._stream_id = stream_id
+        self._keyring = keyring
+        self._new = new
+        self.opened: DataKey | None = None
+        self.created: bytes | None = None
+        """Wrapped, where it has to be stored with the events."""
+
+    def __call__(self) -> DataKey:
+        if self.opened is None:
+            stored = None if self._new else StreamKey.objects.filter(pk=self._stream_id).first()
+            if stored is None:
+                self.opened, self.created = self._keyring().new_key(self._stream_id)
+            elif stored.wrapped is None:
+                raise PersonalDataErased(stream_id=self._stream_id)
+            else:
+                self.opened = self._keyring().unwrap(self._stream_id, bytes(stored.wrapped))
+        return self.opened

@@ -1,116 +1,158 @@
-"""Append-only in the database itself: what no code of ours, and no SQL prompt, can get around."""
+"""Append-only in the database itself: what no code of ours, and no SQL prompt, can get around.
 
+The triggers, and on PostgreSQL how positions are drawn, which reading the log rests on.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.infrastructure.driver import TABLE, driver_of
+from eventstore.infrastructure.log import lock_body
 from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT
 
 _REFUSAL = "eventstore: stored events are never changed or removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Guard:
+    """One thing about the table that protects the log."""
+
     name: str
-    sql: str
-    """As SQLite keeps it; on PostgreSQL the body of the trigger's function."""
-    events: str = ""
-    """What fires it, on PostgreSQL only."""
+    definition: str
+    """As the database's catalogue shows it where all is well."""
+    make: Sequence[str]
+    """Statements that bring it about, whatever is there."""
+
+
+def _sqlite_trigger(name: str, verb: str, body: str) -> Guard:
+    sql = f"CREATE TRIGGER {name} BEFORE {verb} ON {TABLE} BEGIN {body}; END"
+    return Guard(name=name, definition=sql, make=[f"DROP TRIGGER IF EXISTS {name}", sql])
+
+
+def _postgresql_trigger(name: str, events: str, body: str) -> Guard:
+    """Once a statement, not once a row: so an upsert is refused before it meets its conflict."""
+    # Written as pg_get_triggerdef() writes it.
+    trigger = (
+        f"TRIGGER {name} BEFORE {events} ON {TABLE} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+    )
+    return Guard(
+        name=name,
+        definition=f"CREATE {trigger} ALWAYS {body}",
+        make=[
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+            f"CREATE OR REPLACE {trigger}",
+            # Also where a restore or a replica has switched ordinary triggers off. Replacing a
+            # trigger takes this back.
+            f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {name}",
+        ],
+    )
 
 
 _SQLITE = [
     *(
-        Trigger(
-            name=f"eventstore_no_{verb.lower()}",
-            sql=f"CREATE TRIGGER eventstore_no_{verb.lower()} BEFORE {verb} ON {TABLE} "
-            f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
-        )
+        _sqlite_trigger(f"eventstore_no_{verb.lower()}", verb, f"SELECT RAISE(ABORT, '{_REFUSAL}')")
         for verb in ("UPDATE", "DELETE")
     ),
     # INSERT OR REPLACE removes the row in its way without firing the trigger on DELETE. The
     # message names the constraint: an append must tell a repeat from a conflict.
-    Trigger(
-        name="eventstore_no_replace",
-        sql=f"CREATE TRIGGER eventstore_no_replace BEFORE INSERT ON {TABLE} BEGIN SELECT CASE "
-        f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE event_id = NEW.event_id) "
+    _sqlite_trigger(
+        "eventstore_no_replace",
+        "INSERT",
+        f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE event_id = NEW.event_id) "
         f"THEN RAISE(ABORT, '{EVENT_ID_CONSTRAINT}: this event is stored already') "
         f"WHEN EXISTS (SELECT 1 FROM {TABLE} "
         "WHERE stream_id = NEW.stream_id AND version = NEW.version) "
         f"THEN RAISE(ABORT, '{VERSION_CONSTRAINT}: this version is stored already') "
         f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE position = NEW.position) "
-        f"THEN RAISE(ABORT, '{_REFUSAL}') END; END",
+        f"THEN RAISE(ABORT, '{_REFUSAL}') END",
     ),
 ]
-_POSTGRESQL = [
-    # Once a statement, not once a row: so an upsert is refused before it meets its conflict.
-    Trigger(
-        name="eventstore_append_only",
-        events="BEFORE UPDATE OR DELETE OR TRUNCATE",
-        sql=f"BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; "
-        "END",
+_APPEND_ONLY = _postgresql_trigger(
+    "eventstore_append_only",
+    "DELETE OR UPDATE OR TRUNCATE",
+    f"BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END",
+)
+_POSITIONS = [
+    # Django makes it BY DEFAULT, which lets an INSERT bring a number that readers have passed.
+    Guard(
+        name="identity of position",
+        definition="ALWAYS",
+        make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET GENERATED ALWAYS"],
+    ),
+    # A session that keeps numbers in store uses them when readers have passed them.
+    Guard(
+        name="cache of position",
+        definition="1",
+        make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET CACHE 1"],
     ),
 ]
+_CATALOGUE = {
+    "sqlite": f"""
+        SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{TABLE}'""",
+    "postgresql": f"""
+        SELECT tgname, concat_ws(' ', pg_get_triggerdef(pg_trigger.oid, true),
+            CASE tgenabled WHEN 'A' THEN 'ALWAYS' END, prosrc)
+        FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE tgrelid = to_regclass('{TABLE}') AND NOT tgisinternal
+        UNION ALL
+        SELECT 'identity of position', CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE '' END
+        FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') AND attname = 'position'
+        UNION ALL
+        SELECT 'cache of position', seqcache::text FROM pg_sequence
+        WHERE seqrelid = pg_get_serial_sequence('{TABLE}', 'position')::regclass""",
+}
 
 
 def ensure_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Make every trigger that is missing or different, and name those.
+    """Make every guard that is missing or different, and name those.
 
     Nothing is touched where all is in place. Raises ImproperlyConfigured for a database that is
     neither SQLite nor PostgreSQL.
     """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        missing = missing_guards(connection)
+        for guard in missing:
+            for statement in guard.make:
+                cursor.execute(statement)
+    return [guard.name for guard in missing]
+
+
+def missing_guards(connection: BaseDatabaseWrapper) -> list[Guard]:
+    """What is missing or different, one that does not always fire included.
+
+    Empty where there is no table yet. Raises as `ensure_triggers` does.
+    """
     driver_of(connection)
     if TABLE not in connection.introspection.table_names():
         return []
-    triggers = _SQLITE if connection.vendor == "sqlite" else _POSTGRESQL
-    with transaction.atomic(using=connection.alias):
-        stored = _stored(connection)
-        wanting = [trigger for trigger in triggers if stored.get(trigger.name) != trigger.sql]
-        for trigger in wanting:
-            _create(connection, trigger)
-    return [trigger.name for trigger in wanting]
+    with connection.cursor() as cursor:
+        cursor.execute(_CATALOGUE[connection.vendor])
+        found = dict(cursor.fetchall())
+    guards = _triggers(connection)
+    if connection.vendor == "postgresql":
+        guards = [*guards, *_POSITIONS]
+    return [guard for guard in guards if found.get(guard.name) != guard.definition]
 
 
 def drop_triggers(connection: BaseDatabaseWrapper) -> None:
     """For a test database that is to be emptied."""
     on_table = "" if connection.vendor == "sqlite" else f" ON {TABLE}"
     with connection.cursor() as cursor:
-        for name in _stored(connection):
-            cursor.execute(f"DROP TRIGGER {name}{on_table}")
+        for guard in _triggers(connection):
+            cursor.execute(f"DROP TRIGGER IF EXISTS {guard.name}{on_table}")
 
 
-def _stored(connection: BaseDatabaseWrapper) -> dict[str, str]:
-    """By name; one that does not fire always counts as missing."""
+def _triggers(connection: BaseDatabaseWrapper) -> list[Guard]:
+    if connection.vendor == "sqlite":
+        return _SQLITE
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
-                [TABLE],
-            )
-        else:
-            cursor.execute(
-                "SELECT tgname, CASE tgenabled WHEN 'A' THEN prosrc ELSE '' END FROM pg_trigger "
-                "JOIN pg_proc ON pg_proc.oid = tgfoid "
-                "WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal",
-                [TABLE],
-            )
-        return dict(cursor.fetchall())
-
-
-def _create(connection: BaseDatabaseWrapper, trigger: Trigger) -> None:
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(f"DROP TRIGGER IF EXISTS {trigger.name}")
-            cursor.execute(trigger.sql)
-            return
-        cursor.execute(
-            f"CREATE OR REPLACE FUNCTION {trigger.name}() RETURNS trigger LANGUAGE plpgsql "
-            f"AS $body${trigger.sql}$body$"
-        )
-        cursor.execute(
-            f"CREATE OR REPLACE TRIGGER {trigger.name} {trigger.events} ON {TABLE} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {trigger.name}()"
-        )
-        # ALWAYS: also where a restore or a replica has switched ordinary triggers off.
-        cursor.execute(f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {trigger.name}")
+        # With its schema: a session may look for tables elsewhere, as a restore does.
+        cursor.execute(f"SELECT pg_get_serial_sequence('{TABLE}', 'position')")
+        (sequence,) = cursor.fetchone()
+    return [
+        _APPEND_ONLY,
+        _postgresql_trigger("eventstore_settled", "INSERT", lock_body(sequence)),
+    ]

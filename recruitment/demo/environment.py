@@ -3,6 +3,7 @@
 Used by manage.py before Django is there: standard library only.
 """
 
+import base64
 import os
 import secrets
 from pathlib import Path
@@ -14,16 +15,16 @@ SECRET = BASE_DIR / "demo.secret"
 
 
 def prepare() -> None:
-    """Put the demo's own database and secret in place of whatever the environment names.
+    """Put the demo's own database and secrets in place of whatever the environment names.
 
     Exits with one line where they cannot be written.
     """
     try:
-        secret = secret_key(SECRET)
+        kept = secrets_in(SECRET)
     except OSError as error:
-        raise SystemExit(f"The demo keeps a secret in {SECRET}: {error.strerror}.") from error
+        raise SystemExit(f"The demo keeps its secrets in {SECRET}: {error.strerror}.") from error
     os.environ |= {
-        "SECRET_KEY": secret,
+        **kept,
         "DATABASE_URL": f"sqlite:///{quote(str(DATABASE))}",
         "DEBUG": "false",
     }
@@ -31,16 +32,19 @@ def prepare() -> None:
     os.environ.pop("ALLOWED_HOSTS", None)
 
 
-def secret_key(path: Path) -> str:
-    """The secret in this file, which is made where it is missing or empty.
+def secrets_in(path: Path) -> dict[str, str]:
+    """The settings in this file, a NAME=value a line, drawn where it is missing or empty.
 
     Afterwards nobody but the file's owner can read it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with open(descriptor, "r+", encoding="ascii") as file:
         os.fchmod(descriptor, 0o600)
-        secret = file.read().strip()
-        if not secret:
-            secret = secrets.token_urlsafe(50)
-            file.write(secret + "\n")
-    return secret
+        kept = dict(line.split("=", 1) for line in file.read().split())
+        if not kept:
+            kept = {
+                "SECRET_KEY": secrets.token_urlsafe(50),
+                "PERSONAL_DATA_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
+            }
+            file.writelines(f"{name}={value}\n" for name, value in kept.items())
+    return kept

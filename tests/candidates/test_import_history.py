@@ -21,9 +21,10 @@ from django.test import override_settings
 
 from candidates.application.history_import import Outcome
 from candidates.application.history_map import HistoryMap
+from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import history_import
-from eventstore.models import StorageEvent
+from eventstore.models import Snapshot, StorageEvent
 from tests.databases import database_url, empty_database
 
 HERE = Path(__file__).parent
@@ -115,6 +116,19 @@ def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
     assert len(report_of(report)) == 5
     assert not StorageEvent.objects.exists()
     assert not CandidateProjection.objects.exists()
+
+
+def test_snapshots_change_nothing_and_a_dry_run_takes_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Candidate, "snapshot_every", 1)
+    assert run(dry_run=True) == [SUMMARY]
+    assert not Snapshot.objects.exists()
+    assert run() == [SUMMARY]
+    taken = list(Snapshot.objects.order_by("pk").values())
+    assert len(taken) == 2
+    run(dry_run=True)
+    assert list(Snapshot.objects.order_by("pk").values()) == taken
 
 
 def test_the_same_file_again_stores_nothing_and_says_so(tmp_path: Path) -> None:
@@ -349,7 +363,7 @@ def test_a_killed_run_started_again_ends_as_one_that_was_not(tmp_path: Path) -> 
         ),
     )
     command = [sys.executable, "manage.py", "import_history", str(big), "--map", str(MAP)]
-    environment = {**os.environ, "DATABASE_URL": database_url(), "SECRET_KEY": "x" * 50}
+    environment = {**os.environ, "DATABASE_URL": database_url()}
     for stored in (1, 2500):
         process = subprocess.Popen(
             command,

@@ -11,16 +11,21 @@ from candidates.application.projector import CandidateProjector
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection
-from eventstore.application.ports import EventStore, ProjectionRows
+from eventstore.application.ports import EventStore, ProjectionRows, SnapshotStore
 from eventstore.application.projection import Projection
+from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import (
     InMemoryEventStore,
     InMemoryProjectionRows,
+    InMemorySnapshotStore,
     OverlayEventStore,
 )
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+
+KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
 
 class Clock:
@@ -63,7 +68,30 @@ def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> 
         case "overlay":
             beneath = InMemoryEventStore(mapper, clock=clock)
             return OverlayEventStore(mapper, clock=clock, beneath=beneath)
-    return DjangoEventStore(mapper, clock=clock)
+    return DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
+
+
+@pytest.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
+def log(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> EventStore:
+    """A store whose events are committed, so that all of it can be read."""
+    if request.param == "memory":
+        return InMemoryEventStore(mapper, clock=clock)
+    return DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("database", marks=pytest.mark.django_db(transaction=True)),
+        pytest.param("database in a transaction", marks=pytest.mark.django_db),
+    ]
+)
+def snapshot_store(request: pytest.FixtureRequest, clock: Clock) -> SnapshotStore:
+    if request.param == "memory":
+        return InMemorySnapshotStore()
+    return DjangoSnapshotStore(clock=clock)
 
 
 @dataclass
@@ -89,7 +117,7 @@ def read_model(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock
             lambda: {id: {"version": at, **row} for id, (at, row) in kept.rows.items()},
         )
     return _read_model(
-        DjangoEventStore(mapper, clock=clock),
+        DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock),
         DjangoProjectionRows(CandidateProjection),
         lambda: {row["id"]: dict(row) for row in CandidateProjection.objects.values()},
     )

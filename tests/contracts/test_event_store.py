@@ -1,5 +1,6 @@
 """What every event store promises."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,9 +15,10 @@ from eventstore.domain.exceptions import (
     InvalidValue,
     OccurredInFuture,
     OccurredOutOfOrder,
+    PersonalDataErased,
 )
 from tests.contracts.conftest import Clock
-from tests.factories import added, invited, noted, rejected
+from tests.factories import added, erased, invited, noted, rejected
 
 RITA = Metadata(actor="rita", door="api")
 
@@ -74,7 +76,9 @@ def test_an_unknown_stream_is_empty(store: EventStore) -> None:
 
 
 def test_the_head_is_the_newest_event(store: EventStore, stream: UUID, clock: Clock) -> None:
-    assert store.head(stream) == StreamHead(version=3, occurred_at=clock.now, recorded_at=clock.now)
+    newest = store.read_stream(stream)[-1]
+    assert store.head(stream) == StreamHead.at(newest)
+    assert (newest.version, newest.occurred_at, newest.recorded_at) == (3, clock.now, clock.now)
 
 
 @pytest.mark.parametrize("stale", [0, 1, 2])
@@ -126,6 +130,83 @@ def test_an_event_id_is_stored_once(store: EventStore, stream: UUID) -> None:
         with pytest.raises(EventAlreadyStored):
             append(store, stream_id, noted(), expected=expected, metadata=caused)
     assert store.head(stream).version == 4
+
+
+def test_each_event_is_chained_to_its_predecessor(store: EventStore, stream: UUID) -> None:
+    append(store, stream, noted(), noted(), expected=store.head(stream))
+    hashes = [r.hash for r in store.read_stream(stream)]
+    assert len({*hashes}) == 5
+    assert {len(hash) for hash in hashes} == {32}
+    assert store.head(stream).hash == hashes[-1]
+
+
+def test_a_head_that_never_was_is_refused(store: EventStore, stream: UUID) -> None:
+    forged = replace(store.head(stream), hash=bytes(32))
+    with pytest.raises(ConcurrencyError):
+        append(store, stream, noted(), expected=forged)
+    assert store.head(stream).version == 3
+
+
+def test_personal_values_can_be_left_out(store: EventStore, stream: UUID) -> None:
+    profile = {"name": "Ann", "source": "fair"}
+    stream_id = uuid4()
+    append(store, stream_id, added(profile=profile), noted(text="t"), expected=0)
+    whole, without = store.read_stream(stream_id), store.read_stream(stream_id, personal=False)
+    assert [r.event for r in whole] == [added(profile=profile), noted(text="t")]
+    assert [r.event for r in without] == [added(profile={"source": "fair"}), noted(text="")]
+    assert [r.hash for r in whole] == [r.hash for r in without]
+
+
+def test_an_erasure_leaves_events_versions_and_hashes(store: EventStore, stream: UUID) -> None:
+    other = uuid4()
+    append(store, other, added(), expected=0)
+    before = store.read_stream(stream)
+    assert store.erase_personal_data(stream)
+    after = store.read_stream(stream)
+    assert [replace(r, event=b.event) for r, b in zip(after, before, strict=True)] == before
+    assert [r.event for r in after] == [added(profile={}), noted(text=""), noted(text="")]
+    assert store.read_stream(other)[0].event == added()
+
+
+def test_an_erasure_is_for_ever(store: EventStore, stream: UUID) -> None:
+    assert store.erase_personal_data(stream)
+    assert not store.erase_personal_data(stream)
+    with pytest.raises(PersonalDataErased):
+        append(store, stream, noted(text="again"), expected=3)
+    assert append(store, stream, invited(), erased(), expected=3)[-1].version == 5
+
+
+def test_erasing_where_nothing_personal_is_forbids_it_from_then_on(store: EventStore) -> None:
+    stream_id = uuid4()
+    append(store, stream_id, added(profile={}), expected=0)
+    assert not store.erase_personal_data(stream_id)
+    with pytest.raises(PersonalDataErased):
+        append(store, stream_id, noted(text="t"), expected=1)
+
+
+def test_a_stream_may_become_personal_later(store: EventStore) -> None:
+    stream_id = uuid4()
+    append(store, stream_id, added(profile={}), expected=0)
+    append(store, stream_id, noted(text="t"), expected=1)
+    append(store, stream_id, noted(text="u"), expected=2)
+    assert [r.event for r in store.read_stream(stream_id)] == [
+        added(profile={}),
+        noted(text="t"),
+        noted(text="u"),
+    ]
+
+
+def test_what_a_command_said_goes_with_the_personal_data(store: EventStore) -> None:
+    stream_id = uuid4()
+    personal, open_ = (
+        Metadata(actor="rita", door="api", causation_id=uuid4(), command_digest=digest)
+        for digest in ("d1", "d2")
+    )
+    append(store, stream_id, added(), expected=0, metadata=personal)
+    append(store, stream_id, invited(), expected=1, metadata=open_)
+    assert [r.metadata for r in store.read_stream(stream_id)] == [personal, open_]
+    store.erase_personal_data(stream_id)
+    assert [r.metadata.command_digest for r in store.read_stream(stream_id)] == [None, "d2"]
 
 
 def test_without_a_command_event_ids_rise_with_time(store: EventStore, stream: UUID) -> None:

@@ -61,6 +61,18 @@ def test_the_orm_cannot_either(log: list[tuple[object, ...]]) -> None:
     assert list(StorageEvent.objects.values_list()) == log
 
 
+def test_nobody_puts_an_event_at_a_position_of_his_choice(log: list[tuple[object, ...]]) -> None:
+    """On PostgreSQL at none, on SQLite at none that is taken."""
+    forged = StorageEvent.objects.latest("position")
+    forged.event_id, forged.version = uuid4(), 3
+    with (
+        pytest.raises(DatabaseError, match=r"non-DEFAULT value|never changed"),
+        transaction.atomic(),
+    ):
+        forged.save(force_insert=True)
+    assert list(StorageEvent.objects.values_list()) == log
+
+
 def test_triggers_are_made_once(db: None) -> None:
     assert ensure_triggers(connection) == []
 

@@ -1,6 +1,7 @@
 """The stored format: what today's code writes, and what it can still read."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from candidates.domain.events import CandidateEvent, CandidateRejected, Rejectio
 from candidates.infrastructure.upcasters import UPCASTERS
 from eventstore.domain.events import DomainEvent, Metadata, StreamHead
 from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.infrastructure.keys import DataKey
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -56,7 +58,12 @@ def mapper() -> EventMapper:
     return mapper
 
 
-def row(event_type: str, schema_version: int, data: str, metadata: str = "{}") -> StorageRow:
+KEY = DataKey(STREAM, bytes(32))
+
+
+def row(
+    event_type: str, schema_version: int, data: str, metadata: str, personal: str | None = None
+) -> StorageRow:
     return StorageRow(
         event_id=STREAM,
         stream_type="candidate",
@@ -65,7 +72,8 @@ def row(event_type: str, schema_version: int, data: str, metadata: str = "{}") -
         event_type=event_type,
         schema_version=schema_version,
         data=data,
-        metadata=metadata or "{}",
+        metadata=metadata,
+        personal=KEY.encrypt(personal.encode(), version=1) if personal else None,
         correlation_id=None,
         occurred_at=NOW,
         recorded_at=NOW,
@@ -82,6 +90,7 @@ def written(mapper: EventMapper, event: DomainEvent) -> StorageRow:
         correlation_id=None,
         occurred_at=None,
         now=NOW,
+        key=lambda: KEY,
     )
     return stored
 
@@ -89,12 +98,17 @@ def written(mapper: EventMapper, event: DomainEvent) -> StorageRow:
 KNOWN = '{"actor":"rita","door":"api"}'
 
 
+def golden_row(path: Path) -> tuple[dict[str, Any], StorageRow]:
+    golden = json.loads(path.read_text())
+    columns = ("event_type", "schema_version", "data", "metadata", "personal")
+    return golden, row(*(golden[column] for column in columns))
+
+
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
 def test_what_was_ever_stored_can_be_read(mapper: EventMapper, path: Path) -> None:
-    golden = json.loads(path.read_text())
-    stored = row(golden["event_type"], golden["schema_version"], golden["data"], golden["metadata"])
-    recorded = mapper.recorded(stored, 1)
-    assert mapper.data_of(recorded.event) == golden["read_today"]
+    golden, stored = golden_row(path)
+    assert mapper.data_of(mapper.recorded(stored, 1, KEY).event) == golden["read_today"]
+    assert mapper.data_of(mapper.recorded(stored, 1).event) == golden["read_erased"]
 
 
 def test_every_type_and_version_has_a_golden_file() -> None:
@@ -108,9 +122,13 @@ def test_every_type_and_version_has_a_golden_file() -> None:
 
 @pytest.mark.parametrize("cls", get_args(CandidateEvent), ids=lambda cls: cls.event_type)
 def test_todays_code_still_writes_the_golden_text(mapper: EventMapper, cls: Any) -> None:
-    golden = json.loads((GOLDEN / f"{cls.event_type}.{cls.schema_version}.json").read_text())
-    stored = row(cls.event_type, cls.schema_version, golden["data"], golden["metadata"])
-    assert written(mapper, mapper.recorded(stored, 1).event).data == golden["data"]
+    golden, stored = golden_row(GOLDEN / f"{cls.event_type}.{cls.schema_version}.json")
+    again = written(mapper, mapper.recorded(stored, 1, KEY).event)
+    assert again.data == golden["data"]
+    assert (again.personal is None) == (golden["personal"] is None)
+    if again.personal is not None:
+        private, _ = json.loads(KEY.decrypt(again.personal, version=1))
+        assert private == json.loads(golden["personal"])[0]
 
 
 def test_declared_types_come_back_as_declared(mapper: EventMapper) -> None:
@@ -182,6 +200,67 @@ def test_a_missing_step_between_versions_is_found_at_once() -> None:
     upcasters = {("test.measured", 2): MEASURED_UPCASTERS["test.measured", 2]}
     with pytest.raises(ValueError, match=r"test\.measured has no upcaster from version 1"):
         EventMapper().register([Measured], upcasters=upcasters)
+
+
+@pytest.mark.parametrize(
+    ("version", "data"),
+    [
+        (1, '{"amount":"2","at":"2026-01-01T00:00:00Z"}'),
+        (2, '{"amount":"2","at":"2026-01-01T00:00:00Z","on":"2026-01-01"}'),
+        (3, f'{{"amount":"2","at":"2026-01-01T00:00:00Z","by":"{STREAM}","on":"2026-01-01"}}'),
+    ],
+)
+def test_what_was_stored_under_a_former_name_is_read_and_written_as_todays(
+    mapper: EventMapper, version: int, data: str
+) -> None:
+    mapper.register([], aliases={"test.weighed": "test.measured"})
+    recorded = mapper.recorded(row("test.weighed", version, data, KNOWN), 1)
+    assert recorded.event == Measured(
+        amount=Decimal(2), at=datetime(2026, 1, 1, tzinfo=UTC), on=date(2026, 1, 1), by=STREAM
+    )
+    again = written(mapper, recorded.event)
+    assert (again.event_type, again.schema_version) == ("test.measured", 3)
+
+
+def test_newer_code_is_named_by_the_name_that_is_stored(mapper: EventMapper) -> None:
+    mapper.register([], aliases={"test.weighed": "test.measured"})
+    with pytest.raises(UndecodableEvent, match=r"test\.weighed version 4: stored by newer code"):
+        mapper.recorded(row("test.weighed", 4, "{}", KNOWN), 1)
+
+
+def another(data: Any) -> Any:
+    return data
+
+
+@pytest.mark.parametrize(
+    ("registered", "complaint"),
+    [
+        ({"upcasters": {("test.measured", 1): another}}, "test.measured has two upcasters from"),
+        ({"upcasters": {("test.measured", 3): another}}, "No class takes the upcaster of test.mea"),
+        ({"upcasters": {("test.measured", 0): another}}, "No class takes the upcaster of test.mea"),
+        ({"upcasters": {("test.weighed", 1): another}}, "No class takes the upcaster of test.wei"),
+        ({"aliases": {"candidate.added": "test.measured"}}, "candidate.added is both an alias and"),
+        ({"aliases": {"test.measured": "test.measured"}}, "test.measured is both an alias and"),
+        ({"aliases": {"test.weighed": "test.gone"}}, "test.gone, which is not registered"),
+        ({"aliases": {"test.old": "candidate.added"}}, "test.old stands for test.measured and can"),
+    ],
+)
+def test_names_and_steps_that_are_not_unique_are_found_at_once(
+    mapper: EventMapper, registered: Any, complaint: str
+) -> None:
+    mapper.register([], aliases={"test.old": "test.measured"})
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        mapper.register([], **registered)
+
+
+def test_a_class_cannot_take_the_name_of_an_alias(mapper: EventMapper) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Late(DomainEvent):
+        event_type: ClassVar[str] = "test.old"
+
+    mapper.register([], aliases={"test.old": "test.measured"})
+    with pytest.raises(ValueError, match=r"test\.old is both an alias and the name of a class"):
+        mapper.register([Late])
 
 
 def test_an_event_nobody_registered_is_not_stored(mapper: EventMapper) -> None:

@@ -1,5 +1,6 @@
 """What the demo keeps to itself: its users, its secret, its database."""
 
+import base64
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from eventstore.models import StorageEvent
 from recruitment.demo import database
-from recruitment.demo.environment import secret_key
+from recruitment.demo.environment import secrets_in
 from recruitment.demo.logins import draw_passwords
 
 
@@ -42,17 +43,18 @@ def test_a_secret_is_drawn_once_and_only_its_owner_can_read_it(
     path = tmp_path / "secret"
     if given is not None:
         path.write_text(given)
-    secret = secret_key(path)
-    assert len(secret) >= 50
-    assert secret_key(path) == secret
+    drawn = secrets_in(path)
+    assert len(drawn["SECRET_KEY"]) >= 50
+    assert len(base64.b64decode(drawn["PERSONAL_DATA_KEYS"])) == 32
+    assert secrets_in(path) == drawn
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_secret_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "secret"
-    path.write_text("known\n")
+    path.write_text("SECRET_KEY=known\n")
     path.chmod(0o644)
-    assert secret_key(path) == "known"
+    assert secrets_in(path) == {"SECRET_KEY": "known"}
     assert path.stat().st_mode & 0o777 == 0o600
 
 

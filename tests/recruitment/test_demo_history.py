@@ -63,8 +63,9 @@ def test_500_candidates_end_in_every_status(answers: list[CommandResult]) -> Non
     last: dict[UUID, Status] = {answer.candidate_id: answer.status for answer in answers}
     frequency = Counter(last.values())
     assert frequency.total() == 500
-    assert set(frequency) == set(Status)
-    assert min(frequency[status] for status in Status if status is not Status.RETRACTED) > 50
+    # Nobody's data is erased in the demo: there would be nothing to look at.
+    assert set(frequency) == set(Status) - {Status.ERASED}
+    assert min(frequency[status] for status in set(frequency) - {Status.RETRACTED}) > 50
 
 
 def test_every_kind_of_event_is_there(events: list[RecordedEvent]) -> None:

@@ -10,11 +10,21 @@ from django.db import connection
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "x" * 50
+KEY = "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI="
+NEEDED = {"SECRET_KEY": SECRET, "PERSONAL_DATA_KEYS": KEY}
 
 
 def start(**environment: str) -> "subprocess.CompletedProcess[str]":
     """A command in a process of its own, with these settings and no others of the project's."""
-    ours = {"SECRET_KEY", "DEBUG", "DATABASE_URL", "ALLOWED_HOSTS", "SCORE_THRESHOLD", "TIME_ZONE"}
+    ours = {
+        "SECRET_KEY",
+        "PERSONAL_DATA_KEYS",
+        "DEBUG",
+        "DATABASE_URL",
+        "ALLOWED_HOSTS",
+        "SCORE_THRESHOLD",
+        "TIME_ZONE",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     code = "from django.conf import settings; print(settings.SCORE_THRESHOLD)"
     return subprocess.run(
@@ -27,9 +37,9 @@ def start(**environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_secret_is_all_that_must_be_set() -> None:
-    assert start(SECRET_KEY=SECRET).stdout == "75.0\n"
-    assert start(SECRET_KEY=SECRET, SCORE_THRESHOLD="82.5").stdout == "82.5\n"
+def test_a_secret_and_a_key_are_all_that_must_be_set() -> None:
+    assert start(**NEEDED).stdout == "75.0\n"
+    assert start(**NEEDED, SCORE_THRESHOLD="82.5").stdout == "82.5\n"
     assert start(DEBUG="true").stdout == "75.0\n"
 
 
@@ -37,6 +47,9 @@ def test_a_secret_is_all_that_must_be_set() -> None:
     ("environment", "words"),
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"PERSONAL_DATA_KEYS": ""}, "PERSONAL_DATA_KEYS is not set"),
+        ({"PERSONAL_DATA_KEYS": "c2hvcnQ="}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
+        ({"PERSONAL_DATA_KEYS": f"{KEY},no base64"}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
         ({"SCORE_THRESHOLD": "high"}, "SCORE_THRESHOLD is 'high'"),
         ({"SCORE_THRESHOLD": "7o5"}, "SCORE_THRESHOLD is '7o5'"),
         ({"SCORE_THRESHOLD": "75,0"}, "SCORE_THRESHOLD is '75,0'"),
@@ -51,7 +64,7 @@ def test_a_secret_is_all_that_must_be_set() -> None:
 def test_what_will_not_do_is_named_before_anything_starts(
     environment: dict[str, str], words: str
 ) -> None:
-    refused = start(**{"SECRET_KEY": SECRET, **environment})
+    refused = start(**{**NEEDED, **environment})
     assert refused.returncode != 0
     assert f"ImproperlyConfigured: {words}" in refused.stderr
 

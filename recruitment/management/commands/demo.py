@@ -97,7 +97,7 @@ Ask the API as the recruiter:
 
 Other commands work on it too, for example `manage.py replay`, after:
 
-  export DATABASE_URL=sqlite:///{DATABASE.name} SECRET_KEY=$(cat {SECRET.name})
+  export DATABASE_URL=sqlite:///{DATABASE.name} $(cat {SECRET.name})
 
 Ctrl-C stops the demo."""
         )

@@ -1,0 +1,31 @@
+"""What `manage.py check --database NAME` says about the log."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from eventstore import wiring
+
+
+def check_log_guards(databases: Sequence[str] | None, **_: Any) -> list[checks.CheckMessage]:
+    """One warning for each trigger and property of the table that is missing or weakened."""
+    messages: list[checks.CheckMessage] = []
+    for alias in databases or ():
+        try:
+            missing = wiring.missing_log_guards(connections[alias])
+        except ImproperlyConfigured as error:
+            messages.append(checks.Error(str(error), obj=alias, id="eventstore.E001"))
+            continue
+        messages += [
+            checks.Warning(
+                f"The log is not protected as it should be: {name} is missing or weakened.",
+                hint="Run `manage.py migrate` as the role that owns the tables.",
+                obj=alias,
+                id="eventstore.W001",
+            )
+            for name in missing
+        ]
+    return messages

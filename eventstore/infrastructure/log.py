@@ -1,0 +1,219 @@
+"""Reading the whole log without ever passing a number that a transaction may still fill.
+
+Positions are drawn before they are committed, so on PostgreSQL a slow transaction's events appear
+behind those of a faster one, and a reader that asks for `position > cursor` has passed them by.
+This module holds both halves of the cure: what every INSERT does (`lock_body`, the body of a
+trigger) and what the reader asks (`settled_position`).
+
+Why it is exact. Let T be a transaction that stores an event at position p. Before T draws p it
+holds a shared advisory lock whose key k is a number that was drawn earlier, so k < p. The reader
+asks for L, the last number drawn, then for the lowest key held, and reads up to S, the smaller of
+the two, in a snapshot taken after both. Let p <= S. Then p <= L, so p was drawn before the reader
+asked for L, and T held its lock by then. Had T still held it when the keys were listed, S would
+be at most k, which is less than p. So T had ended before, and PostgreSQL shows a commit to new
+snapshots before it lets go of its locks: the reader sees the event, or T was rolled back and
+nobody ever will.
+
+It rests on these conditions:
+
+* L is asked before the keys, and both before the rows: three statements, each with a snapshot of
+  its own, so READ COMMITTED (checked on every read);
+* on the primary, since a standby has neither the locks nor the last number (checked);
+* not in a transaction that has appended: it holds its own reader back (checked);
+* numbers are drawn by INSERT alone, behind the trigger, one by one: the trigger is there and fires
+  always, the identity is GENERATED ALWAYS, its sequence caches nothing (`triggers.py` sees to it).
+
+A rollback to a savepoint takes back the lock, the flag that it was taken, and the events whose
+numbers it covered; a prepared transaction keeps its lock. Nobody waits: locks are shared.
+
+SQLite has one writer at a time, which draws the next number when all earlier ones are committed:
+the order of commits is the order of numbers, and whatever is committed is settled.
+"""
+
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.infrastructure.driver import TABLE, Stored, driver_of
+
+# The key of an advisory lock is one bigint for the whole database. The upper 16 bits say that it
+# is ours, the lower 48 are the number: enough for 10,000 events a second over 800 years.
+_OURS = int.from_bytes(b"ev", "big")
+_FLAG = "eventstore.appending"
+_LAST_NUMBER = "CASE WHEN is_called THEN last_value ELSE last_value - 1 END"
+# pg_locks shows the key as two halves of 32 bits, and the locks of every database.
+_KEY = "((classid::bigint & 65535) << 32) | objid::bigint"
+_HELD = (
+    f"locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_OURS} "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_STATE = f"""
+    SELECT {_LAST_NUMBER},
+        coalesce((SELECT max(position) FROM {TABLE}), 0),
+        pg_is_in_recovery(),
+        current_setting('transaction_isolation'),
+        current_setting('{_FLAG}', true) = pg_current_xact_id_if_assigned()::text
+    FROM {TABLE}_position_seq"""
+_LOWEST_KEY = f"SELECT min({_KEY}) FROM pg_locks WHERE {_HELD}"
+# Without the literals of the statement: they may be personal. A prepared transaction has no
+# session; it is known by the lock on its own number.
+_HOLDERS = f"""
+    SELECT after, held.pid, coalesce(xact_start, prepared),
+        coalesce(regexp_replace(query, '''([^'']|'''')*''', '''…''', 'g'),
+            'PREPARE TRANSACTION ' || quote_literal(gid), '')
+    FROM (SELECT {_KEY} AS after, * FROM pg_locks WHERE {_HELD}) AS held
+    LEFT JOIN pg_stat_activity AS session ON session.pid = held.pid
+    LEFT JOIN pg_locks AS itself ON held.pid IS NULL AND itself.locktype = 'transactionid'
+        AND itself.virtualtransaction = held.virtualtransaction
+    LEFT JOIN pg_prepared_xacts ON transaction = itself.transactionid
+    ORDER BY 1, 3"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A transaction in flight that has appended, and so holds readers back."""
+
+    after: int
+    """The last number before its own: readers get no further."""
+    pid: int | None
+    """None for a prepared transaction, which belongs to no session."""
+    since: datetime | None
+    """None where it has just ended, or where this role may not look at that of others."""
+    query: str
+    """Its newest statement, without literals."""
+
+    def age(self, now: datetime) -> timedelta | None:
+        return None if self.since is None else now - self.since
+
+    def __str__(self) -> str:
+        owner = "a prepared transaction" if self.pid is None else f"pid {self.pid}"
+        since = f"{self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else "an unknown time"
+        return f"{owner}, since {since}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStatus:
+    last_number: int
+    """Drawn so far; its event may be rolled back or still to come."""
+    settled: int
+    """The position below which no transaction in flight can add an event."""
+    holders: list[Holder]
+    """Who keeps the settled position below the last number, the lowest first."""
+
+
+def lock_body(sequence: str) -> str:
+    """The body of the trigger that runs before every INSERT, in PL/pgSQL.
+
+    While nothing was drawn from the sequence, its last value is the number that comes first.
+    The flag holds the transaction's id, so that no setting of a session can pose as it. It is set
+    by an assignment, which costs less than a statement.
+    """
+    return f"""
+DECLARE appending text := pg_current_xact_id()::text;
+BEGIN
+    IF current_setting('{_FLAG}', true) IS DISTINCT FROM appending THEN
+        PERFORM pg_advisory_xact_lock_shared({_OURS}::bigint << 48 | {_LAST_NUMBER})
+        FROM {sequence};
+        appending := set_config('{_FLAG}', appending, true);
+    END IF;
+    RETURN NULL;
+END"""
+
+
+def read_settled(
+    connection: BaseDatabaseWrapper,
+    *,
+    after: int,
+    limit: int,
+    stream_types: Collection[str],
+    event_types: Collection[str],
+) -> list[Stored]:
+    """`EventStore.read_all`, as rows. Filters cannot change what is settled: they apply to it."""
+    settled = settled_position(connection, after=after)
+    if settled <= after:
+        return []
+    where = "position > %s AND position <= %s"
+    parameters: list[object] = [after, settled]
+    for column, wanted in (("stream_type", stream_types), ("event_type", event_types)):
+        if wanted:
+            where += f" AND {column} IN ({', '.join(['%s'] * len(wanted))})"
+            parameters += wanted
+    where += " ORDER BY position LIMIT %s"
+    parameters.append(limit)
+    with connection.wrap_database_errors:
+        # Planned anew: a plan kept from when the log was short would sort all of it for ever.
+        return driver_of(connection).select(
+            connection.connection, where, parameters, keys=True, prepare=False
+        )
+
+
+def settled_position(connection: BaseDatabaseWrapper, *, after: int = 0) -> int:
+    """How far the log may be read now, as the module's docstring argues.
+
+    Raises CursorBeyondLog where `after` cannot have come from this log, and UnsafeLogRead where
+    the answer could be wrong.
+    """
+    driver_of(connection)
+    if connection.vendor == "sqlite":
+        last_position = _last_position(connection)
+        if not connection.get_autocommit() and last_position > _committed(connection):
+            raise UnsafeLogRead(reason="this transaction has appended to it.")
+        settled = last_position
+    else:
+        last_number, last_position = _state(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(_LOWEST_KEY)
+            (lowest_key,) = cursor.fetchone()
+        settled = last_number if lowest_key is None else min(last_number, lowest_key)
+    if after > last_position:
+        raise CursorBeyondLog(after=after, last=last_position)
+    return settled
+
+
+def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
+    """What `settled_position` sees, and why. Raises UnsafeLogRead as it does."""
+    driver_of(connection)
+    if connection.vendor == "sqlite":
+        last_number = _last_position(connection)
+        return LogStatus(last_number=last_number, settled=last_number, holders=[])
+    last_number, _ = _state(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDERS)
+        holders = [
+            Holder(after=after, pid=pid, since=since, query=query)
+            for after, pid, since, query in cursor.fetchall()
+            if after < last_number
+        ]
+    settled = holders[0].after if holders else last_number
+    return LogStatus(last_number=last_number, settled=settled, holders=holders)
+
+
+def _state(connection: BaseDatabaseWrapper) -> tuple[int, int]:
+    """The last number drawn and the last position to be seen, on PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        last_number, last_position, standby, isolation, appended = cursor.fetchone()
+    if standby:
+        raise UnsafeLogRead(reason="this is a standby, which does not know who is appending.")
+    if isolation != "read committed":
+        raise UnsafeLogRead(reason=f"a transaction in {isolation} sees an older log than it asks.")
+    if appended:
+        raise UnsafeLogRead(reason="this transaction has appended to it.")
+    return last_number, last_position
+
+
+def _last_position(connection: BaseDatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT coalesce(max(position), 0) FROM {TABLE}")
+        (last_position,) = cursor.fetchone()
+    return int(last_position)
+
+
+def _committed(connection: BaseDatabaseWrapper) -> int:
+    """The last position as others see it."""
+    with closing(connection.copy()) as other:
+        return _last_position(other)

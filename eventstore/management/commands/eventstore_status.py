@@ -1,0 +1,89 @@
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error, connection
+from django.utils import timezone
+
+from eventstore import wiring
+from eventstore.domain.exceptions import UnsafeLogRead
+
+PATIENCE = timedelta(minutes=5)
+"""How long a transaction may hold readers back before it is somebody's business."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Show how far the log goes, how far it may be read, and who holds its readers back. "
+        "Exits with 1 when something needs a person."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object")
+
+    def handle(self, *, as_json: bool, **options: Any) -> None:
+        try:
+            status = wiring.log_status(connection)
+            missing = wiring.missing_log_guards(connection)
+        except (ImproperlyConfigured, UnsafeLogRead) as error:
+            raise CommandError(str(error)) from error
+        except Error as error:
+            raise CommandError(f"The log cannot be asked: {error}".strip()) from error
+        now = timezone.now()
+        self.stdout.write((_as_json if as_json else _as_text)(status, missing, now))
+        if troubles := list(_troubles(status, missing, now)):
+            raise CommandError("\n".join(troubles))
+
+
+def _as_json(status: wiring.LogStatus, missing: list[str], now: datetime) -> str:
+    return json.dumps(
+        {
+            "last_number": status.last_number,
+            "settled_position": status.settled,
+            "missing_guards": missing,
+            "held_back_by": [_holder_as_json(holder, now) for holder in status.holders],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _holder_as_json(holder: wiring.Holder, now: datetime) -> dict[str, object]:
+    age = holder.age(now)
+    return {
+        **asdict(holder),
+        "since": None if holder.since is None else holder.since.isoformat(),
+        "seconds": None if age is None else round(age.total_seconds(), 3),
+    }
+
+
+def _as_text(status: wiring.LogStatus, missing: list[str], now: datetime) -> str:
+    lines = [
+        ("last number", str(status.last_number)),
+        ("settled position", str(status.settled)),
+        ("missing guards", ", ".join(missing) or "none"),
+    ]
+    for holder in status.holders:
+        lines += [
+            ("held back", f"behind {holder.after} by {holder}"),
+            ("", holder.query),
+        ]
+    if not status.holders:
+        lines.append(("held back", "by nobody"))
+    return "\n".join(f"{name:<18}{value}" for name, value in lines)
+
+
+def _troubles(status: wiring.LogStatus, missing: list[str], now: datetime) -> Iterator[str]:
+    if missing:
+        yield (
+            f"The log is not protected as it should be: {', '.join(missing)} missing or weakened. "
+            "Run `manage.py migrate` as the role that owns the tables."
+        )
+    for holder in status.holders:
+        age = holder.age(now)
+        if age is not None and age > PATIENCE:
+            yield f"Readers get no further than {holder.after} until {holder}, has ended."

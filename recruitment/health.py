@@ -1,0 +1,57 @@
+"""What a supervisor or load balancer asks, without a token: is this process alive, can it serve?"""
+
+import logging
+from functools import cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from eventstore import wiring
+
+logger = logging.getLogger(__name__)
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"alive": True})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200, or 503 with what is in the way. A handful of small queries."""
+    problems = _problems()
+    return JsonResponse(
+        {"ready": not problems, "problems": problems}, status=503 if problems else 200
+    )
+
+
+def _problems() -> list[str]:
+    try:
+        problems = [
+            f"The log is not protected as it should be: {name} is missing or weakened."
+            for name in wiring.missing_log_guards(connection)
+        ]
+        applied = MigrationRecorder(connection).applied_migrations()
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    except Error:
+        # Its text may name hosts and users: for who reads the log, not for who may ask this.
+        logger.exception("The database does not answer.")
+        return ["The database does not answer."]
+    if unapplied := _newest_migrations() - applied.keys():
+        names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
+        problems.append(f"Migrations are not applied: {names}.")
+    return problems
+
+
+@cache
+def _newest_migrations() -> frozenset[tuple[str, str]]:
+    """The last of each app in this code. Read once: code does not change while it runs."""
+    return frozenset(MigrationLoader(None).graph.leaf_nodes())

@@ -1,0 +1,158 @@
+"""Personal data lies in one ciphertext a stream can open, and nowhere else in the log."""
+
+import io
+import os
+from typing import Annotated, Any, ClassVar
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from candidates.application import commands
+from candidates.domain.events import RejectionReason
+from candidates.models import CandidateProjection
+from candidates.wiring import candidate_service
+from eventstore.application.commands import CommandContext
+from eventstore.domain.events import DomainEvent, Metadata
+from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.personal import Personal
+from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
+from eventstore.infrastructure.mapper import EventMapper
+from eventstore.infrastructure.triggers import drop_triggers
+from eventstore.models import StorageEvent, StreamKey
+from eventstore.wiring import event_store
+from tests.factories import add, added, noted
+from tests.given import given
+
+pytestmark = pytest.mark.django_db
+SECRETS = ["Ada Lovelace", "ada@example.org", "+44 20 7946", "too shy", "called at nine", "B+ test"]
+
+
+def everything_in(table: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table}")
+        return repr([[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in cursor])
+
+
+def test_no_personal_value_stands_readable_in_the_log() -> None:
+    profile = {"name": SECRETS[0], "email": SECRETS[1], "phone": SECRETS[2], "source": "fair"}
+    id = given(add(candidate_id=None, profile=profile), command_id=uuid4()).candidate_id
+    given(commands.NoteOnCandidate(candidate_id=id, text=SECRETS[4]))
+    given(commands.RescoreCandidate(candidate_id=id, score=99.0, why=SECRETS[5]))
+    reject = commands.RejectCandidate(
+        candidate_id=id, reason=RejectionReason.OTHER, note=SECRETS[3]
+    )
+    given(reject)
+
+    log = everything_in(StorageEvent._meta.db_table) + everything_in(StreamKey._meta.db_table)
+    assert [secret for secret in SECRETS if secret in log] == []
+    assert "fair" in log
+    assert [r.metadata.command_digest for r in event_store().read_stream(id, personal=False)] == [
+        None
+    ] * 4
+
+
+def test_an_erased_stream_is_replayed_without_them() -> None:
+    profile = {"name": SECRETS[0], "source": "fair"}
+    id = given(add(candidate_id=None, profile=profile)).candidate_id
+    event_store().erase_personal_data(id)
+    call_command("replay", stdout=io.StringIO(), stderr=io.StringIO())
+    row = CandidateProjection.objects.get()
+    assert (row.name, row.profile, row.source, row.score) == ("", {"source": "fair"}, "fair", 80.0)
+
+
+def test_after_an_erasure_a_repeated_key_is_a_repeat_whatever_it_says() -> None:
+    context = CommandContext(actor="rita", door="api", allows=lambda _: True, command_id=uuid4())
+    first = candidate_service().handle(add(candidate_id=None), context)
+    event_store().erase_personal_data(first.candidate_id)
+    again = candidate_service().handle(add(candidate_id=None, score=1.0), context)
+    assert again.repeated
+    assert again.candidate_id == first.candidate_id
+
+
+def stored() -> StorageEvent:
+    metadata = Metadata(actor="rita", door="api")
+    stream_id = uuid4()
+    event_store().append("candidate", stream_id, [added(), noted()], expected=0, metadata=metadata)
+    return StorageEvent.objects.get(stream_id=stream_id, version=2)
+
+
+@pytest.mark.parametrize("change", ["altered", "moved", "cut", "key moved"])
+def test_a_ciphertext_that_was_altered_or_moved_is_not_read(change: str) -> None:
+    event, other = stored(), stored()
+    first = StorageEvent.objects.get(stream_id=event.stream_id, version=1)
+    drop_triggers(connection)
+    sealed = bytes(event.personal or b"")
+    match change:
+        case "altered":
+            event.personal = sealed[:-1] + bytes([sealed[-1] ^ 1])
+        case "moved":
+            event.personal = first.personal
+        case "cut":
+            event.personal = sealed[:10]
+        case "key moved":
+            key = StreamKey.objects.get(pk=other.stream_id)
+            StreamKey.objects.filter(pk=event.stream_id).update(wrapped=key.wrapped)
+    event.save()
+    with pytest.raises(UndecodableEvent, match="altered or moved"):
+        event_store().read_stream(event.stream_id)
+    assert len(event_store().read_stream(event.stream_id, personal=False)) == 2
+
+
+def keys(*values: int) -> Any:
+    return override_settings(PERSONAL_DATA_KEYS=[bytes([value]) * 32 for value in values])
+
+
+def rotate() -> str:
+    out = io.StringIO()
+    call_command("rotate_keys", stdout=out)
+    return out.getvalue().strip()
+
+
+def test_keys_are_rotated_without_touching_events() -> None:
+    with keys(1):
+        ids = [stored().stream_id for _ in range(3)]
+        event_store().erase_personal_data(ids[2])
+        events = list(StorageEvent.objects.values_list())
+    with keys(2, 1):
+        ids.append(stored().stream_id)
+        assert rotate() == "rotated 2 keys, 1 were under the newest key already"
+        assert rotate() == "rotated 0 keys, 3 were under the newest key already"
+    with keys(2):
+        notes = [event_store().read_stream(id)[1].event.text for id in ids]  # type: ignore[attr-defined]
+    assert notes == ["called back", "called back", "", "called back"]
+    assert list(StorageEvent.objects.values_list())[: len(events)] == events
+
+
+def test_without_the_wrapping_key_nothing_is_lost_and_the_key_is_named() -> None:
+    with keys(1):
+        id = stored().stream_id
+    with keys(2):
+        with pytest.raises(UndecodableEvent, match=r"no wrapping key [0-9a-f]{8}"):
+            event_store().read_stream(id)
+        with pytest.raises(CommandError, match="no wrapping key"):
+            rotate()
+        assert len(event_store().read_stream(id, personal=False)) == 2
+    with keys(2, 1):
+        assert event_store().read_stream(id)[1].event == noted()
+
+
+def test_a_personal_field_needs_a_default() -> None:
+    class Named(DomainEvent):
+        event_type: ClassVar[str] = "test.named"
+
+    Named.__annotations__["name"] = Annotated[str, Personal()]
+    from dataclasses import dataclass
+
+    with pytest.raises(ValueError, match=r"test\.named\.name is personal and has no default"):
+        EventMapper().register([dataclass(frozen=True, kw_only=True)(Named)])
+
+
+def test_every_ciphertext_is_another() -> None:
+    key = DataKey(uuid4(), os.urandom(32))
+    assert key.encrypt(b"same", version=1) != key.encrypt(b"same", version=1)
+    ring = Keyring([bytes(32)])
+    with pytest.raises(KeyUnavailable):
+        ring.unwrap(uuid4(), ring.new_key(uuid4())[1])
