@@ -5,7 +5,13 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from eventstore.domain.events import DomainEvent, Metadata, RecordedEvent, StreamHead
+from eventstore.domain.events import (
+    DomainEvent,
+    LoadedStream,
+    Metadata,
+    RecordedEvent,
+    StreamHead,
+)
 from eventstore.domain.snapshot import Snapshot
 
 
@@ -40,18 +46,20 @@ class EventStore(Protocol):
     def head(self, stream_id: UUID) -> StreamHead:
         """Where the stream stands; version 0 where there is none."""
 
+    def load_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> LoadedStream | None:
+        """Events with `after < version <= until` to fold; None where there are none.
+
+        Personal fields are absent: no aggregate needs them, and no key is looked up.
+        """
+
     def read_stream(
-        self,
-        stream_id: UUID,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        personal: bool = True,
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> list[RecordedEvent]:
         """Events with `after < version <= until` in version order; empty where there are none.
 
-        Without `personal`, and after an erasure, personal fields are absent: they have the
-        defaults of their class.
+        After an erasure personal fields are absent: they have the defaults of their class.
         """
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:

@@ -36,11 +36,11 @@ class AggregateRepository(Generic[A]):
         """
         if restored := self._restored(stream_id, until):
             return restored
-        recorded = self._store.read_stream(stream_id, until=until, personal=False)
-        if not recorded or recorded[0].stream_type != self._aggregate.stream_type:
+        loaded = self._store.load_stream(stream_id, until=until)
+        if loaded is None or loaded.stream_type != self._aggregate.stream_type:
             raise AggregateNotFound(stream_type=self._aggregate.stream_type, stream_id=stream_id)
         aggregate = self._aggregate(stream_id)
-        aggregate.replay((r.event for r in recorded), head=StreamHead.at(recorded[-1]))
+        aggregate.replay(loaded.events, head=loaded.head)
         return aggregate
 
     def save(
@@ -75,14 +75,12 @@ class AggregateRepository(Generic[A]):
         if snapshot is None:
             return None
         # The snapshot's own event is read along: it shows that the log has what was folded.
-        recorded = self._store.read_stream(
-            stream_id, after=snapshot.head.version - 1, until=until, personal=False
-        )
-        if not recorded or StreamHead.at(recorded[0]) != snapshot.head:
+        loaded = self._store.load_stream(stream_id, after=snapshot.head.version - 1, until=until)
+        if loaded is None or loaded.first != snapshot.head:
             self._snapshots.discard(snapshot)
             return None
         aggregate = self._aggregate(stream_id)
         if not self._snapshots.restore(aggregate, snapshot):
             return None
-        aggregate.replay((r.event for r in recorded[1:]), head=StreamHead.at(recorded[-1]))
+        aggregate.replay(loaded.events[1:], head=loaded.head)
         return aggregate

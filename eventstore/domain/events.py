@@ -102,6 +102,18 @@ class StreamHead:
         return stated, recorded_at
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedStream:
+    """What an aggregate is folded from: facts without envelopes, and without what is personal."""
+
+    stream_type: str
+    events: list[DomainEvent]
+    first: StreamHead
+    """Where the stream stood at the first of them."""
+    head: StreamHead
+    """At the last."""
+
+
 def event_id_of(command_id: UUID, index: int) -> UUID:
     """The id of the command's event number `index`, counted from 0.
 

@@ -15,6 +15,7 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from eventstore.domain.events import StreamHead
 from eventstore.infrastructure.mapper import StorageRow
 from eventstore.models import StorageEvent, StreamKey
 
@@ -32,6 +33,15 @@ _CASTS = {
     "recorded_at": "timestamptz",
     "hash": "bytea",
 }
+_LOAD = (
+    "SELECT event_type, schema_version, data, stream_type, version, occurred_at, recorded_at, hash "
+    f"FROM {TABLE} AS event"
+)
+# Of a load only the first and the last row's times are looked at; as text the driver's converters
+# leave the others alone.
+_LOAD_AS_TEXT = _LOAD.replace(
+    "occurred_at, recorded_at", "CAST(occurred_at AS text), CAST(recorded_at AS text)"
+)
 _INSERT_KEY = f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) VALUES (%s, %s)"
 
 
@@ -69,6 +79,14 @@ class Driver(Protocol):
         self, connection: Any, statement: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
         """Rows as the driver gives them. The text of the statement is one of a few constants."""
+
+    def load(
+        self, connection: Any, where: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        """`(event_type, schema_version, data, stream_type, …)`, the rest for `head_of`."""
+
+    def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
+        """Where the stream stands at a row of `load`."""
 
 
 class PostgreSQLDriver:
@@ -110,9 +128,27 @@ class PostgreSQLDriver:
             for position, wrapped, *row in cursor.fetchall()
         ]
 
+    def load(
+        self, connection: psycopg.Connection[Any], where: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        cursor = psycopg.Cursor(connection)
+        cursor.execute(f"{_LOAD} WHERE {where}", parameters, prepare=True, binary=True)
+        return cursor.fetchall()
+
+    def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
+        version, occurred_at, recorded_at, hash = loaded[4:]
+        return StreamHead(
+            version=version,
+            occurred_at=occurred_at.astimezone(UTC),
+            recorded_at=recorded_at.astimezone(UTC),
+            hash=hash,
+        )
+
     @staticmethod
     def _row(stored: StorageRow) -> StorageRow:
         """Times come in the session's zone, and the hash is over their text in UTC."""
+        if not stored.occurred_at.utcoffset():
+            return stored
         return stored._replace(
             occurred_at=stored.occurred_at.astimezone(UTC),
             recorded_at=stored.recorded_at.astimezone(UTC),
@@ -165,6 +201,20 @@ class SQLiteDriver:
         self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
         return self._execute(connection, statement, parameters)
+
+    def load(
+        self, connection: sqlite3.Connection, where: str, parameters: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
+        return self._execute(connection, f"{_LOAD_AS_TEXT} WHERE {where}", parameters)
+
+    def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
+        version, occurred_at, recorded_at, hash = loaded[4:]
+        return StreamHead(
+            version=version,
+            occurred_at=datetime.fromisoformat(occurred_at).replace(tzinfo=UTC),
+            recorded_at=datetime.fromisoformat(recorded_at).replace(tzinfo=UTC),
+            hash=hash,
+        )
 
     @staticmethod
     def _execute(

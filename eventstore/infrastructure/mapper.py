@@ -29,6 +29,12 @@ Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _canonical = msgspec.json.Encoder(order="sorted")
 _METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
 
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+
+
+class UnreadableFact(Exception):
+    """A stored event cannot be read; whoever has its row can say which one."""
+
 
 class StorageRow(NamedTuple):
     """A StorageEvent as columns; `position` is the store's. The hash is over all before it."""
@@ -178,7 +184,6 @@ class EventMapper:
                 private, digest = msgspec.json.decode(opened)
             except (KeyUnavailable, msgspec.MsgspecError, ValueError) as error:
                 raise undecodable(row, position, str(error)) from error
-        metadata = self._decode_metadata(row, position)
         return RecordedEvent(
             event=self._decode(row, position, private),
             event_id=row.event_id,
@@ -188,10 +193,23 @@ class EventMapper:
             position=position,
             occurred_at=row.occurred_at,
             recorded_at=row.recorded_at,
-            metadata=replace(metadata, command_digest=digest) if digest else metadata,
+            metadata=self._decode_metadata(row, position, digest),
             correlation_id=row.correlation_id,
             hash=row.hash,
         )
+
+    def fact(self, event_type: str, schema_version: int, data: str) -> DomainEvent:
+        """The event without anything personal. Raises UnreadableFact."""
+        if decoder := self._decoders.get((event_type, schema_version)):
+            try:
+                event: DomainEvent = decoder.decode(data)
+            except msgspec.MsgspecError as error:
+                raise UnreadableFact from error
+            return event
+        try:
+            return self._upcast(event_type, schema_version, data, {})
+        except (*_UNREADABLE, KeyError) as error:
+            raise UnreadableFact from error
 
     def data_of(self, event: DomainEvent) -> dict[str, Any]:
         """The event's fields as plain JSON values, the personal ones included."""
@@ -237,33 +255,51 @@ class EventMapper:
         return _text(plain)
 
     def _decode(self, row: StorageRow, position: int, private: dict[str, Any]) -> DomainEvent:
-        name = self._aliases.get(row.event_type, row.event_type)
-        version = row.schema_version
         try:
-            decoder = self._decoders.get((name, version))
+            decoder = self._decoders.get((row.event_type, row.schema_version))
             if decoder and not private:
                 event: DomainEvent = decoder.decode(row.data)
                 return event
-            cls = self._classes[name]
-            data = _merged(msgspec.json.decode(row.data), private)
-            for step in range(version, cls.schema_version):
-                data = self._upcasters[name, step](data)
-            if version > cls.schema_version:
-                raise undecodable(row, position, "stored by newer code than this")
-            return msgspec.convert(data, cls)
+            return self._upcast(row.event_type, row.schema_version, row.data, private)
         except KeyError as error:
             raise undecodable(row, position, f"nothing is registered for {error}") from error
-        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise undecodable(row, position, str(error)) from error
 
+    def _upcast(
+        self, stored_name: str, version: int, text: str, private: dict[str, Any]
+    ) -> DomainEvent:
+        """By way of plain values, which upcasters work on. Raises KeyError for an unknown name."""
+        name = self._aliases.get(stored_name, stored_name)
+        cls = self._classes[name]
+        if version > cls.schema_version:
+            raise ValueError("stored by newer code than this")
+        data = _merged(msgspec.json.decode(text), private)
+        for step in range(version, cls.schema_version):
+            data = self._upcasters[name, step](data)
+        return msgspec.convert(data, cls)
+
     @staticmethod
-    def _decode_metadata(row: StorageRow, position: int) -> Metadata:
+    def _decode_metadata(row: StorageRow, position: int, digest: str | None) -> Metadata:
+        """`digest` is the one that was kept with what is personal."""
         try:
             plain: dict[str, Any] = msgspec.json.decode(row.metadata)
-            known = {name: plain.pop(name) for name in _METADATA_FIELDS if name in plain}
-            return msgspec.convert({**known, "extra": plain}, Metadata)
+            actor, door = plain.pop("actor"), plain.pop("door")
+            causation_id = plain.pop("causation_id", None)
+            if not (isinstance(actor, str) and isinstance(door, str)):
+                raise ValueError("actor and door are texts")
+            return Metadata(
+                actor=actor,
+                door=door,
+                on_behalf_of=plain.pop("on_behalf_of", None),
+                causation_id=UUID(causation_id) if causation_id else None,
+                command_digest=plain.pop("command_digest", None) or digest,
+                extra=plain,
+            )
         except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError) as error:
             raise undecodable(row, position, f"metadata: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise undecodable(row, position, f"metadata lacks {error}") from error
 
 
 def _merged(open_part: dict[str, Any], private: dict[str, Any]) -> Mapping[str, Any]:

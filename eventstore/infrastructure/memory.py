@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from threading import Lock
-from typing import Any
 from uuid import UUID
 
 from eventstore.application.ports import EventStore
 from eventstore.domain.events import (
     DomainEvent,
+    LoadedStream,
     Metadata,
     RecordedEvent,
     StreamHead,
@@ -80,16 +81,21 @@ class InMemoryEventStore:
         stream = self._streams.get(stream_id)
         return StreamHead.at(self._mapper.recorded(*stream[-1])) if stream else StreamHead()
 
+    def load_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> LoadedStream | None:
+        recorded = [
+            self._mapper.recorded(row, position)
+            for row, position in self._streams.get(stream_id, [])
+            if after < row.version and (until is None or row.version <= until)
+        ]
+        return _loaded(recorded)
+
     def read_stream(
-        self,
-        stream_id: UUID,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        personal: bool = True,
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> list[RecordedEvent]:
         return [
-            self._recorded(row, position) if personal else self._mapper.recorded(row, position)
+            self._recorded(row, position)
             for row, position in self._streams.get(stream_id, [])
             if after < row.version and (until is None or row.version <= until)
         ]
@@ -155,17 +161,20 @@ class OverlayEventStore(InMemoryEventStore):
             super().head(stream_id) if stream_id in self._streams else self._beneath.head(stream_id)
         )
 
+    def load_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> LoadedStream | None:
+        beneath = self._beneath.load_stream(stream_id, after=after, until=until)
+        above = super().load_stream(stream_id, after=after, until=until)
+        if beneath is None or above is None:
+            return beneath or above
+        return replace(beneath, events=beneath.events + above.events, head=above.head)
+
     def read_stream(
-        self,
-        stream_id: UUID,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        personal: bool = True,
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> list[RecordedEvent]:
-        part: dict[str, Any] = {"after": after, "until": until, "personal": personal}
-        stored = self._beneath.read_stream(stream_id, **part)
-        return stored + super().read_stream(stream_id, **part)
+        stored = self._beneath.read_stream(stream_id, after=after, until=until)
+        return stored + super().read_stream(stream_id, after=after, until=until)
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         return self._beneath.read_command(command_id) or super().read_command(command_id)
@@ -179,6 +188,17 @@ class OverlayEventStore(InMemoryEventStore):
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
         raise UnsafeLogRead(reason="what is only tried out has no place in it.")
+
+
+def _loaded(recorded: list[RecordedEvent]) -> LoadedStream | None:
+    if not recorded:
+        return None
+    return LoadedStream(
+        stream_type=recorded[0].stream_type,
+        events=[one.event for one in recorded],
+        first=StreamHead.at(recorded[0]),
+        head=StreamHead.at(recorded[-1]),
+    )
 
 
 class InMemorySnapshotStore:

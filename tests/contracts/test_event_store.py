@@ -147,14 +147,25 @@ def test_a_head_that_never_was_is_refused(store: EventStore, stream: UUID) -> No
     assert store.head(stream).version == 3
 
 
-def test_personal_values_can_be_left_out(store: EventStore, stream: UUID) -> None:
+def test_a_part_of_a_stream_can_be_loaded(store: EventStore, stream: UUID) -> None:
+    loaded = store.load_stream(stream, after=1, until=2)
+    assert loaded is not None
+    assert len(loaded.events) == 1
+    assert loaded.first == loaded.head == StreamHead.at(store.read_stream(stream)[1])
+    assert store.load_stream(stream, after=3) is None
+    assert store.load_stream(uuid4()) is None
+
+
+def test_a_load_leaves_personal_values_out(store: EventStore, stream: UUID) -> None:
     profile = {"name": "Ann", "source": "fair"}
     stream_id = uuid4()
     append(store, stream_id, added(profile=profile), noted(text="t"), expected=0)
-    whole, without = store.read_stream(stream_id), store.read_stream(stream_id, personal=False)
+    whole, loaded = store.read_stream(stream_id), store.load_stream(stream_id)
     assert [r.event for r in whole] == [added(profile=profile), noted(text="t")]
-    assert [r.event for r in without] == [added(profile={"source": "fair"}), noted(text="")]
-    assert [r.hash for r in whole] == [r.hash for r in without]
+    assert loaded is not None
+    assert loaded.events == [added(profile={"source": "fair"}), noted(text="")]
+    assert (loaded.first, loaded.head) == (StreamHead.at(whole[0]), StreamHead.at(whole[1]))
+    assert loaded.stream_type == "candidate"
 
 
 def test_an_erasure_leaves_events_versions_and_hashes(store: EventStore, stream: UUID) -> None:

@@ -22,7 +22,7 @@ from candidates.wiring import candidate_service
 from eventstore.application.commands import CommandContext
 from eventstore.application.repository import AggregateRepository
 from eventstore.application.snapshots import Snapshots
-from eventstore.domain.events import Metadata, RecordedEvent, StreamHead
+from eventstore.domain.events import LoadedStream, Metadata, StreamHead
 from eventstore.domain.exceptions import AggregateNotFound, DomainError
 from eventstore.domain.snapshot import Snapshot
 from eventstore.infrastructure.mapper import EventMapper
@@ -48,10 +48,10 @@ class Reading(InMemoryEventStore):
 
     read: list[int]
 
-    def read_stream(self, *args: Any, **bounds: Any) -> list[RecordedEvent]:
-        found = super().read_stream(*args, **bounds)
-        self.read = [recorded.version for recorded in found]
-        return found
+    def load_stream(self, *args: Any, **bounds: Any) -> LoadedStream | None:
+        loaded = super().load_stream(*args, **bounds)
+        self.read = list(range(loaded.first.version, loaded.head.version + 1)) if loaded else []
+        return loaded
 
 
 class OftenKept(Candidate):
