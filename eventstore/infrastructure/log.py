@@ -40,11 +40,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
 from eventstore.infrastructure.driver import TABLE, Stored, driver_of
 
+
+def last_number_of(sequence: str) -> str:
+    """The last number drawn, 0 while none was, as an SQL expression.
+
+    By the function, which looks at the sequence under its lock. `SELECT last_value FROM …` does
+    not: while a number is drawn that has to be logged, it shows one up to 32 ahead, which nobody
+    has drawn. A reader that takes it for L, or a writer for its key, then skips events.
+    """
+    return f"coalesce(pg_sequence_last_value('{sequence}'), 0)"
+
+
 # The key of an advisory lock is one bigint for the whole database. The upper 16 bits say that it
 # is ours, the lower 48 are the number: enough for 10,000 events a second over 800 years.
 _OURS = int.from_bytes(b"ev", "big")
 _FLAG = "eventstore.appending"
-_LAST_NUMBER = "CASE WHEN is_called THEN last_value ELSE last_value - 1 END"
 # pg_locks shows the key as two halves of 32 bits, and the locks of every database.
 _KEY = "((classid::bigint & 65535) << 32) | objid::bigint"
 _HELD = (
@@ -52,12 +62,11 @@ _HELD = (
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 _STATE = f"""
-    SELECT {_LAST_NUMBER},
+    SELECT {last_number_of(f"{TABLE}_position_seq")},
         coalesce((SELECT max(position) FROM {TABLE}), 0),
         pg_is_in_recovery(),
         current_setting('transaction_isolation'),
-        current_setting('{_FLAG}', true) = pg_current_xact_id_if_assigned()::text
-    FROM {TABLE}_position_seq"""
+        current_setting('{_FLAG}', true) = pg_current_xact_id_if_assigned()::text"""
 _LOWEST_KEY = f"SELECT min({_KEY}) FROM pg_locks WHERE {_HELD}"
 # Without the literals of the statement: they may be personal. A prepared transaction has no
 # session; it is known by the lock on its own number.
@@ -108,7 +117,6 @@ class LogStatus:
 def lock_body(sequence: str) -> str:
     """The body of the trigger that runs before every INSERT, in PL/pgSQL.
 
-    While nothing was drawn from the sequence, its last value is the number that comes first.
     The flag holds the transaction's id, so that no setting of a session can pose as it. It is set
     by an assignment, which costs less than a statement.
     """
@@ -116,8 +124,7 @@ def lock_body(sequence: str) -> str:
 DECLARE appending text := pg_current_xact_id()::text;
 BEGIN
     IF current_setting('{_FLAG}', true) IS DISTINCT FROM appending THEN
-        PERFORM pg_advisory_xact_lock_shared({_OURS}::bigint << 48 | {_LAST_NUMBER})
-        FROM {sequence};
+        PERFORM pg_advisory_xact_lock_shared({_OURS}::bigint << 48 | {last_number_of(sequence)});
         appending := set_config('{_FLAG}', appending, true);
     END IF;
     RETURN NULL;

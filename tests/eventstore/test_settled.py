@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.domain.events import Metadata
 from eventstore.domain.exceptions import UnsafeLogRead
-from eventstore.infrastructure.log import settled_position
+from eventstore.infrastructure.log import last_number_of, settled_position
 from eventstore.infrastructure.mapper import StorageRow
 from eventstore.models import StorageEvent
 from eventstore.wiring import event_store
@@ -264,6 +264,29 @@ def test_the_log_is_not_read_on_a_standby() -> None:
         with pytest.raises(UnsafeLogRead, match="standby"):
             read()
         transaction.set_rollback(True)
+
+
+@with_several_writers
+def test_no_number_counts_as_drawn_before_it_is() -> None:
+    """While a draw is being logged, the sequence's row shows a number that is 32 ahead."""
+    sequence = f"{TABLE}_position_seq"
+    expression = last_number_of(sequence)
+
+    def draw() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT nextval('{sequence}') FROM generate_series(1, 300000)")
+
+    def compare() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*) FROM generate_series(1, 60000) "
+                f"WHERE {expression} >= nextval('{sequence}')"
+            )
+            (ahead,) = cursor.fetchone()
+        return int(ahead)
+
+    *_, ahead = together(3, lambda number: compare() if number == 2 else draw())
+    assert ahead == 0
 
 
 WRITERS = 6
