@@ -6,13 +6,9 @@ erasure changes no hash. Changing, removing or moving an event breaks the chain 
 """
 
 import hashlib
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-
-if TYPE_CHECKING:
-    from eventstore.infrastructure.mapper import StorageRow
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,6 +18,9 @@ def genesis(stream_id: UUID) -> bytes:
     return hashlib.sha256(stream_id.bytes).digest()
 
 
-def link(previous: bytes, row: "StorageRow") -> bytes:
-    """The hash of this row, whatever its own `hash` says; `previous` is its predecessor's."""
-    return hashlib.sha256(_encode([previous.hex(), *row[:-1]])).digest()
+def link(previous: bytes, columns: tuple[object, ...]) -> bytes:
+    """The hash of the row with these columns, the hash itself left out.
+
+    `previous` is its predecessor's.
+    """
+    return hashlib.sha256(_encode([previous.hex(), *columns])).digest()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -33,6 +34,8 @@ _CASTS = {
     "recorded_at": "timestamptz",
     "hash": "bytea",
 }
+# In binary, which spares both ends the text.
+_MARKS = {column: f"%b::{kind}" for column, kind in _CASTS.items()}
 _LOAD = (
     "SELECT event_type, schema_version, data, stream_type, version, occurred_at, recorded_at, hash "
     f"FROM {TABLE} AS event"
@@ -92,7 +95,8 @@ class Driver(Protocol):
 class PostgreSQLDriver:
     """Binds on the server and keeps statements prepared."""
 
-    _placeholders = ", ".join(f"%s::{_CASTS.get(column, 'text')}" for column in _COLUMNS)
+    _values = ", ".join(f"{_MARKS.get(column, '%s::text')}" for column in _COLUMNS)
+    _arrays = "unnest(" + ", ".join(f"%s::{_CASTS.get(c, 'text')}[]" for c in _COLUMNS) + ")"
 
     def insert(
         self,
@@ -102,8 +106,13 @@ class PostgreSQLDriver:
         previous: bytes,
         key: bytes | None,
     ) -> list[int]:
-        statement = _insert(len(rows), guarded=rows[0].version > 1, row=self._placeholders)
-        values = _values(rows, previous)
+        if len(rows) == 1:
+            source, values = f"(VALUES ({self._values}))", list[object](rows[0])
+        else:
+            # One text for any number of rows, so one plan to keep.
+            source, values = self._arrays, [list(column) for column in zip(*rows, strict=True)]
+        statement = _insert(source, guarded=rows[0].version > 1)
+        values += _predecessor(rows[0], previous)
         if key is not None:
             # One statement still, so the two are one transaction without a BEGIN.
             statement = f"WITH key AS ({_INSERT_KEY}) {statement}"
@@ -164,7 +173,7 @@ class PostgreSQLDriver:
 class SQLiteDriver:
     """Stores values as Django's own fields do."""
 
-    _placeholders = ", ".join("%s" for _ in _COLUMNS)
+    _values = f"({', '.join('%s' for _ in _COLUMNS)})"
 
     def insert(
         self,
@@ -176,9 +185,11 @@ class SQLiteDriver:
     ) -> list[int]:
         if key is not None:
             self._execute(connection, _INSERT_KEY, [rows[0].stream_id, key])
-        statement = _insert(len(rows), guarded=rows[0].version > 1, row=self._placeholders)
+        source = f"(VALUES {', '.join([self._values] * len(rows))})"
+        statement = _insert(source, guarded=rows[0].version > 1)
+        values = [*chain.from_iterable(rows), *_predecessor(rows[0], previous)]
         # A RETURNING statement commits only when it is stepped to its end.
-        found = self._execute(connection, statement, _values(rows, previous))
+        found = self._execute(connection, statement, values)
         return [position for (position,) in found]
 
     def select(
@@ -246,13 +257,13 @@ class SQLiteDriver:
         )
 
 
+_DRIVERS: dict[str, Driver] = {"postgresql": PostgreSQLDriver(), "sqlite": SQLiteDriver()}
+
+
 def driver_of(connection: BaseDatabaseWrapper) -> Driver:
     """Raises ImproperlyConfigured for a database whose guarantees nobody has examined."""
-    match connection.vendor:
-        case "postgresql":
-            return PostgreSQLDriver()
-        case "sqlite":
-            return SQLiteDriver()
+    if driver := _DRIVERS.get(connection.vendor):
+        return driver
     raise ImproperlyConfigured(
         f"The event store runs on PostgreSQL and SQLite, not on {connection.display_name}: "
         "set DATABASE_URL to one of them."
@@ -260,14 +271,13 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
 
 
 @cache
-def _insert(count: int, *, guarded: bool, row: str) -> str:
+def _insert(source: str, *, guarded: bool) -> str:
     """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version."""
     predecessor = f"SELECT 1 FROM {TABLE} WHERE stream_id = %s AND version = %s AND hash = %s"
     guard = f" WHERE EXISTS ({predecessor})" if guarded else ""
-    values = ", ".join([f"({row})"] * count)
     return (
         f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) "
-        f"SELECT * FROM (VALUES {values}) AS appended{guard} RETURNING position"
+        f"SELECT * FROM {source} AS appended{guard} RETURNING position"
     )
 
 
@@ -282,11 +292,8 @@ def _select(where: str, *, keys: bool) -> str:
     )
 
 
-def _values(rows: Sequence[StorageRow], previous: bytes) -> list[object]:
-    values: list[object] = [value for row in rows for value in row]
-    if rows[0].version > 1:
-        values += [rows[0].stream_id, rows[0].version - 1, previous]
-    return values
+def _predecessor(first: StorageRow, previous: bytes) -> list[object]:
+    return [first.stream_id, first.version - 1, previous] if first.version > 1 else []
 
 
 def _adapted(value: object) -> object:

@@ -142,61 +142,64 @@ class EventMapper:
         occurred_at, recorded_at = head.next_times(now=now, stated=occurred_at)
         previous = head.hash or chain.genesis(stream_id)
         command_id = metadata.causation_id
+        open_texts: dict[bool, str] = {}
         rows = []
         for i, event in enumerate(events):
             version = head.version + 1 + i
             data, private = self._encode(event)
+            personal = None
             if private:
                 # The digest of what a person said would let one guess at it after an erasure.
                 sealed = _text([private, metadata.command_digest]).encode()
                 personal = key().encrypt(sealed, version=version)
-                open_metadata = replace(metadata, command_digest=None)
-            else:
-                personal, open_metadata = None, metadata
-            row = StorageRow(
-                event_id=event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
-                stream_type=stream_type,
-                stream_id=stream_id,
-                version=version,
-                event_type=event.event_type,
-                schema_version=event.schema_version,
-                data=data,
-                metadata=self._encode_metadata(open_metadata),
-                personal=personal,
-                correlation_id=correlation_id,
-                occurred_at=occurred_at,
-                recorded_at=recorded_at,
+            sealed_digest = personal is not None
+            if sealed_digest not in open_texts:
+                shown = replace(metadata, command_digest=None) if sealed_digest else metadata
+                open_texts[sealed_digest] = self._encode_metadata(shown)
+            columns = (
+                event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
+                stream_type,
+                stream_id,
+                version,
+                event.event_type,
+                event.schema_version,
+                data,
+                open_texts[sealed_digest],
+                personal,
+                correlation_id,
+                occurred_at,
+                recorded_at,
             )
-            previous = chain.link(previous, row)
-            rows.append(row._replace(hash=previous))
+            previous = chain.link(previous, columns)
+            rows.append(StorageRow(*columns, previous))
         return rows
+
+    def read_back(self, row: StorageRow, key: DataKey | None) -> DomainEvent:
+        """What a row that is about to be stored will be read as. Raises UndecodableEvent."""
+        private, _ = self._opened(row, 0, key)
+        return self._decode(row, 0, private)
 
     def recorded(self, row: StorageRow, position: int, key: DataKey | None = None) -> RecordedEvent:
         """The envelope of a stored row. Raises UndecodableEvent.
 
         Without a key the personal part is absent.
         """
-        private: dict[str, Any] = {}
-        digest = None
-        if row.personal is not None and key is not None:
-            try:
-                opened = key.decrypt(row.personal, version=row.version)
-                private, digest = msgspec.json.decode(opened)
-            except (KeyUnavailable, msgspec.MsgspecError, ValueError) as error:
-                raise undecodable(row, position, str(error)) from error
-        return RecordedEvent(
-            event=self._decode(row, position, private),
-            event_id=row.event_id,
-            stream_type=row.stream_type,
-            stream_id=row.stream_id,
-            version=row.version,
-            position=position,
-            occurred_at=row.occurred_at,
-            recorded_at=row.recorded_at,
-            metadata=self._decode_metadata(row, position, digest),
-            correlation_id=row.correlation_id,
-            hash=row.hash,
-        )
+        private, digest = self._opened(row, position, key)
+        event = self._decode(row, position, private)
+        return envelope(row, position, event, self._decode_metadata(row, position, digest))
+
+    @staticmethod
+    def _opened(
+        row: StorageRow, position: int, key: DataKey | None
+    ) -> tuple[dict[str, Any], str | None]:
+        """What is personal in the row, and the command's digest that was kept with it."""
+        if row.personal is None or key is None:
+            return {}, None
+        try:
+            private, digest = msgspec.json.decode(key.decrypt(row.personal, version=row.version))
+        except (KeyUnavailable, msgspec.MsgspecError, ValueError) as error:
+            raise undecodable(row, position, str(error)) from error
+        return private, digest
 
     def fact(self, event_type: str, schema_version: int, data: str) -> DomainEvent:
         """The event without anything personal. Raises UnreadableFact."""
@@ -300,6 +303,24 @@ class EventMapper:
             raise undecodable(row, position, f"metadata: {error}") from error
         except (KeyError, TypeError) as error:
             raise undecodable(row, position, f"metadata lacks {error}") from error
+
+
+def envelope(
+    row: StorageRow, position: int, event: DomainEvent, metadata: Metadata
+) -> RecordedEvent:
+    return RecordedEvent(
+        event=event,
+        event_id=row.event_id,
+        stream_type=row.stream_type,
+        stream_id=row.stream_id,
+        version=row.version,
+        position=position,
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+        metadata=metadata,
+        correlation_id=row.correlation_id,
+        hash=row.hash,
+    )
 
 
 def _merged(open_part: dict[str, Any], private: dict[str, Any]) -> Mapping[str, Any]:

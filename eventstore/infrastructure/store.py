@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -25,7 +26,13 @@ from eventstore.domain.exceptions import (
 from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Stored, driver_of
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.log import read_settled
-from eventstore.infrastructure.mapper import EventMapper, StorageRow, UnreadableFact, undecodable
+from eventstore.infrastructure.mapper import (
+    EventMapper,
+    StorageRow,
+    UnreadableFact,
+    envelope,
+    undecodable,
+)
 from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent, StreamKey
 
 ROWS_PER_STATEMENT = 1000
@@ -73,11 +80,13 @@ class DjangoEventStore:
             key=key,
         )
         # Decoded before they are stored: what could not be read again is not written.
-        read_back = [self._mapper.recorded(row, 0, key.opened) for row in rows]
+        read_back = [self._mapper.read_back(row, key.opened) for row in rows]
         positions = self._insert(rows, head, key.created)
+        # What is free to be changed by the caller is not handed on.
+        kept = replace(metadata, extra=deepcopy(metadata.extra)) if metadata.extra else metadata
         return [
-            replace(recorded, position=position)
-            for recorded, position in zip(read_back, positions, strict=True)
+            envelope(row, position, event, kept)
+            for row, position, event in zip(rows, positions, read_back, strict=True)
         ]
 
     def head(self, stream_id: UUID) -> StreamHead:

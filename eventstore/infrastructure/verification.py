@@ -112,7 +112,7 @@ class Verification:
         if row.version != before + 1:
             raise found(f"version {before + 1} is missing before it")
         expected = previous[0].hash if previous else chain.genesis(row.stream_id)
-        if chain.link(expected, row) != row.hash:
+        if chain.link(expected, row[:-1]) != row.hash:
             raise found("its columns, or its predecessor, are not those that its hash was made of")
         if previous and position <= previous[1]:
             raise found(f"it stands before its predecessor, which has position {previous[1]}")
