@@ -4,8 +4,9 @@ The price is that Django's query log and execute wrappers do not see them.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
@@ -64,6 +65,9 @@ class Driver(Protocol):
         rows. Empty, and nothing stored, where the predecessor is missing or another.
         """
 
+    def transaction(self, connection: Any) -> AbstractContextManager[object]:
+        """For an insert that takes several statements, outside of any transaction."""
+
     def select(
         self,
         connection: Any,
@@ -92,8 +96,30 @@ class Driver(Protocol):
         """Where the stream stands at a row of `load`."""
 
 
+class _Cursors(threading.local):
+    """A cursor for each statement, kept as long as this thread's connection is the same.
+
+    A cursor that is given the text of its last statement again, the very object, also keeps how
+    each type of parameter is sent.
+    """
+
+    def __init__(self) -> None:
+        self._connection: psycopg.Connection[Any] | None = None
+        self._by_statement: dict[str, psycopg.Cursor[Any]] = {}
+
+    def of(self, connection: psycopg.Connection[Any], statement: str) -> psycopg.Cursor[Any]:
+        if connection is not self._connection:
+            self._connection, self._by_statement = connection, {}
+        if statement not in self._by_statement:
+            self._by_statement[statement] = psycopg.Cursor(connection)
+        return self._by_statement[statement]
+
+
 class PostgreSQLDriver:
     """Binds on the server and keeps statements prepared."""
+
+    def __init__(self) -> None:
+        self._cursors = _Cursors()
 
     _values = ", ".join(f"{_MARKS.get(column, '%s::text')}" for column in _COLUMNS)
     _arrays = "unnest(" + ", ".join(f"%s::{_CASTS.get(c, 'text')}[]" for c in _COLUMNS) + ")"
@@ -111,15 +137,18 @@ class PostgreSQLDriver:
         else:
             # One text for any number of rows, so one plan to keep.
             source, values = self._arrays, [list(column) for column in zip(*rows, strict=True)]
-        statement = _insert(source, guarded=rows[0].version > 1)
+        statement = _insert(source, guarded=rows[0].version > 1, keyed=key is not None)
         values += _predecessor(rows[0], previous)
         if key is not None:
-            # One statement still, so the two are one transaction without a BEGIN.
-            statement = f"WITH key AS ({_INSERT_KEY}) {statement}"
             values = [rows[0].stream_id, key, *values]
-        cursor = psycopg.Cursor(connection)
+        cursor = self._cursors.of(connection, statement)
         cursor.execute(statement, values, prepare=True)
         return [position for (position,) in cursor.fetchall()]
+
+    def transaction(
+        self, connection: psycopg.Connection[Any]
+    ) -> AbstractContextManager[psycopg.Transaction]:
+        return connection.transaction()
 
     def select(
         self,
@@ -192,6 +221,18 @@ class SQLiteDriver:
         found = self._execute(connection, statement, values)
         return [position for (position,) in found]
 
+    @contextmanager
+    def transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE").close()
+        try:
+            yield
+            connection.execute("COMMIT").close()
+        except BaseException:
+            # Some errors have rolled it back already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK").close()
+            raise
+
     def select(
         self,
         connection: sqlite3.Connection,
@@ -235,7 +276,7 @@ class SQLiteDriver:
         # Closed here and now: one that lives on in a traceback may be collected by another thread,
         # which then waits for this connection, perhaps holding the lock that this one waits for.
         with closing(connection.cursor(sqlite3.Cursor)) as cursor:
-            return cursor.execute(statement.replace("%s", "?"), adapted).fetchall()
+            return cursor.execute(_with_question_marks(statement), adapted).fetchall()
 
     @staticmethod
     def _row(stored: Any) -> StorageRow:
@@ -271,12 +312,16 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
 
 
 @cache
-def _insert(source: str, *, guarded: bool) -> str:
-    """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version."""
+def _insert(source: str, *, guarded: bool, keyed: bool = False) -> str:
+    """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version.
+
+    `keyed` stores a key by the same statement, so that the two are one transaction without a BEGIN.
+    """
     predecessor = f"SELECT 1 FROM {TABLE} WHERE stream_id = %s AND version = %s AND hash = %s"
     guard = f" WHERE EXISTS ({predecessor})" if guarded else ""
+    key = f"WITH key AS ({_INSERT_KEY}) " if keyed else ""
     return (
-        f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) "
+        f"{key}INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) "
         f"SELECT * FROM {source} AS appended{guard} RETURNING position"
     )
 
@@ -290,6 +335,11 @@ def _select(where: str, *, keys: bool) -> str:
         f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event "
         f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id WHERE {where}"
     )
+
+
+@cache
+def _with_question_marks(statement: str) -> str:
+    return statement.replace("%s", "?")
 
 
 def _predecessor(first: StorageRow, previous: bytes) -> list[object]:

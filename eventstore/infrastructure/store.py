@@ -1,14 +1,15 @@
 """The log in the project's database."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.domain.events import (
     DomainEvent,
@@ -23,7 +24,7 @@ from eventstore.domain.exceptions import (
     EventAlreadyStored,
     PersonalDataErased,
 )
-from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Stored, driver_of
+from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Driver, Stored, driver_of
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.log import read_settled
 from eventstore.infrastructure.mapper import (
@@ -203,24 +204,28 @@ class DjangoEventStore:
         return head if head.version == version else StreamHead(version=version)
 
     def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
-        driver = driver_of(connection)
-        connection.ensure_connection()
+        # The connection itself: its proxy looks it up anew for every attribute.
+        database = connections[DEFAULT_DB_ALIAS]
+        driver = driver_of(database)
+        database.ensure_connection()
         one_statement = len(rows) <= ROWS_PER_STATEMENT and (
-            new_key is None or (connection.vendor == "postgresql" and head.version == 0)
+            new_key is None or (database.vendor == "postgresql" and head.version == 0)
         )
         positions: list[int] = []
         previous = head.hash
         try:
-            with nullcontext() if self._alone(one_statement) else transaction.atomic():
+            with (
+                database.wrap_database_errors,
+                self._transaction(database, driver, one_statement=one_statement),
+            ):
                 for i in range(0, len(rows), ROWS_PER_STATEMENT):
                     part = rows[i : i + ROWS_PER_STATEMENT]
-                    with connection.wrap_database_errors:
-                        positions += driver.insert(
-                            connection.connection,
-                            part,
-                            previous=previous,
-                            key=new_key if i == 0 else None,
-                        )
+                    positions += driver.insert(
+                        database.connection,
+                        part,
+                        previous=previous,
+                        key=new_key if i == 0 else None,
+                    )
                     if not positions:
                         raise _Refused
                     previous = part[-1].hash
@@ -233,8 +238,13 @@ class DjangoEventStore:
         return positions
 
     @staticmethod
-    def _alone(one_statement: bool) -> bool:
-        return one_statement and connection.get_autocommit()
+    def _transaction(
+        database: BaseDatabaseWrapper, driver: Driver, *, one_statement: bool
+    ) -> AbstractContextManager[object]:
+        if not database.get_autocommit():
+            # A savepoint.
+            return transaction.atomic()
+        return nullcontext() if one_statement else driver.transaction(database.connection)
 
     def _refusal(
         self, first: StorageRow, head: StreamHead
