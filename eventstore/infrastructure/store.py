@@ -99,14 +99,13 @@ class DjangoEventStore:
     def load_stream(
         self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> LoadedStream | None:
-        driver = driver_of(connection)
-        connection.ensure_connection()
-        with connection.wrap_database_errors:
-            rows = driver.load(connection.connection, *_part(stream_id, after, until))
+        database, driver = _connected()
+        with database.wrap_database_errors:
+            rows = driver.load(database.connection, *_part(stream_id, after, until))
         if not rows:
             return None
         try:
-            events = [self._mapper.fact(*row[:3]) for row in rows]
+            events = self._mapper.facts(rows)
         except UnreadableFact:
             # Slower, and names the event that it stops at.
             recorded = self.read_stream(stream_id, after=after, until=until)
@@ -172,10 +171,9 @@ class DjangoEventStore:
     def _select(
         self, where: str, parameters: Sequence[object], *, personal: bool = True
     ) -> list[RecordedEvent]:
-        driver = driver_of(connection)
-        connection.ensure_connection()
-        with connection.wrap_database_errors:
-            stored = driver.select(connection.connection, where, parameters, keys=personal)
+        database, driver = _connected()
+        with database.wrap_database_errors:
+            stored = driver.select(database.connection, where, parameters, keys=personal)
         return self._recorded(stored)
 
     def _recorded(self, stored: list[Stored]) -> list[RecordedEvent]:
@@ -204,10 +202,7 @@ class DjangoEventStore:
         return head if head.version == version else StreamHead(version=version)
 
     def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
-        # The connection itself: its proxy looks it up anew for every attribute.
-        database = connections[DEFAULT_DB_ALIAS]
-        driver = driver_of(database)
-        database.ensure_connection()
+        database, driver = _connected()
         one_statement = len(rows) <= ROWS_PER_STATEMENT and (
             new_key is None or (database.vendor == "postgresql" and head.version == 0)
         )
@@ -253,6 +248,14 @@ class DjangoEventStore:
         if StorageEvent.objects.filter(event_id=first.event_id).exists():
             return EventAlreadyStored(event_id=first.event_id)
         return ConcurrencyError(stream_id=first.stream_id, expected=head.version)
+
+
+def _connected() -> tuple[BaseDatabaseWrapper, Driver]:
+    # The connection itself: `django.db.connection` looks it up anew for every attribute.
+    database = connections[DEFAULT_DB_ALIAS]
+    driver = driver_of(database)
+    database.ensure_connection()
+    return database, driver
 
 
 def _part(stream_id: UUID, after: int, until: int | None) -> tuple[str, list[object]]:
