@@ -20,6 +20,8 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=100_000, help="stored before it starts")
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
+    if options.events < 1:
+        parser.error("--events: at least 1 is stored before anything is measured.")
     if options.database_url is None:
         again = [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]]
         return max(

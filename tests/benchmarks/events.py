@@ -54,7 +54,13 @@ def append_many(count: int, *, stream_id: UUID | None = None) -> UUID:
     return stream_id
 
 
-def fill(events: int) -> None:
-    """So many stored events, in streams of 500."""
-    for _ in range(events // 500):
-        append_many(500)
+def lengths(count: int) -> Iterator[int]:
+    """Of the streams of at most 500 that so many events are stored in."""
+    for start in range(0, count, 500):
+        yield min(500, count - start)
+
+
+def fill(count: int) -> None:
+    """So many stored events."""
+    for length in lengths(count):
+        append_many(length)

@@ -11,6 +11,8 @@ import psycopg
 import uuid_utils.compat as uuid_utils
 from django.db import connection
 
+from tests.benchmarks.events import lengths
+
 DATA = json.dumps({"name": "Ada O’Neill", "email": "ada@example.org", "note": "x" * 205})
 COLUMNS = "stream_id, version, type, data, metadata, at"
 
@@ -20,7 +22,7 @@ class Raw(Protocol):
         """One event, one commit."""
 
     def insert_many(self, count: int) -> None:
-        """So many of one stream in one transaction."""
+        """So many, in transactions of at most 500 that start a stream each."""
 
     def insert_stream(self, stream_id: UUID, length: int) -> None:
         """A stream of so many events."""
@@ -58,7 +60,8 @@ class RawPostgreSQL:
         self._cursor.fetchall()
 
     def insert_many(self, count: int) -> None:
-        self.insert_stream(uuid_utils.uuid7(), count)
+        for length in lengths(count):
+            self.insert_stream(uuid_utils.uuid7(), length)
 
     def insert_stream(self, stream_id: UUID, length: int) -> None:
         columns = [list(column) for column in zip(*rows(length, stream_id), strict=True)]
@@ -91,7 +94,8 @@ class RawSQLite:
         self._driver.execute(f"{self._INSERT} RETURNING position", _plain(next(rows(1)))).fetchall()
 
     def insert_many(self, count: int) -> None:
-        self.insert_stream(uuid_utils.uuid7(), count)
+        for length in lengths(count):
+            self.insert_stream(uuid_utils.uuid7(), length)
 
     def insert_stream(self, stream_id: UUID, length: int) -> None:
         self._driver.execute("BEGIN IMMEDIATE")
