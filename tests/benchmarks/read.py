@@ -10,7 +10,7 @@ from eventstore.wiring import event_store
 from tests.benchmarks import events
 from tests.benchmarks.timing import ROUNDS, Figure, seconds
 
-PAGE = 5_000
+PAGE = 1_000
 
 
 def run(stored: int) -> Iterator[Figure]:
