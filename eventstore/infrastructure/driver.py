@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -363,5 +363,11 @@ def _adapted(value: object) -> object:
     if kind is UUID:
         return value.hex  # type: ignore[attr-defined]
     if kind is datetime:
-        return str(value.astimezone(UTC).replace(tzinfo=None))  # type: ignore[attr-defined]
+        return _text(value)
     return value
+
+
+@lru_cache(maxsize=16)
+def _text(instant: datetime) -> str:
+    """As Django stores it: in UTC, without saying so. Events of one append share theirs."""
+    return str(instant.astimezone(UTC).replace(tzinfo=None))

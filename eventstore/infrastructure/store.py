@@ -197,8 +197,9 @@ class DjangoEventStore:
         return keys[wrapped]
 
     def _assumed(self, stream_id: UUID, version: int) -> StreamHead:
-        head = self.head(stream_id)
-        # Another head is refused by the statement.
+        # Nothing has to be read of a stream that must not exist. Another head than the one that
+        # is assumed is refused by the statement.
+        head = self.head(stream_id) if version else StreamHead()
         return head if head.version == version else StreamHead(version=version)
 
     def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
