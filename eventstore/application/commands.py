@@ -53,7 +53,7 @@ class CommandContext:
 
 
 def digest_of(command: Command) -> str:
-    """A fingerprint of the kind of command, its candidate and its content.
+    """A fingerprint of the kind of command, what it is about and its content.
 
     Raises InvalidValue for content that cannot be kept.
     """
