@@ -52,6 +52,8 @@ _SELECTED_AS_TEXT = ", ".join(
     else f"event.{column}"
     for column in _COLUMNS
 )
+STATEMENTS_KEPT = 64
+"""On SQLite an append has a statement for each number of rows, up to 70 KB long."""
 _INSERT_KEY = f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) VALUES (%s, %s)"
 
 
@@ -318,7 +320,7 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
     )
 
 
-@cache
+@lru_cache(maxsize=STATEMENTS_KEPT)
 def _insert(source: str, *, guarded: bool, keyed: bool = False) -> str:
     """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version.
 
@@ -348,7 +350,7 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(f"{text}+00:00")
 
 
-@cache
+@lru_cache(maxsize=STATEMENTS_KEPT)
 def _with_question_marks(statement: str) -> str:
     return statement.replace("%s", "?")
 
