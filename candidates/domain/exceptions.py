@@ -16,8 +16,8 @@ class WrongStatus(DomainError):
     allowed_statuses: tuple[Status, ...]
 
     def __str__(self) -> str:
-        allowed = " or ".join(self.allowed_statuses)
-        return f"The candidate is {self.current_status}; this needs {allowed}."
+        allowed = " or ".join(status.capitalize() for status in self.allowed_statuses)
+        return f"The candidate is {self.current_status.capitalize()}; this needs {allowed}."
 
 
 @dataclass(eq=False, kw_only=True)

@@ -19,7 +19,6 @@ class StorageEventAdmin(ViewOnlyAdmin):
     list_display = (
         "position",
         "event_type",
-        "stream_type",
         "stream_id",
         "version",
         "occurred_at",

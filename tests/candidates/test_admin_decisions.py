@@ -63,8 +63,8 @@ def reported(page: Any) -> dict[str, str]:
     """Candidate -> what the report says of it, white space collapsed."""
     table = page.content.decode().split("<tbody>")[1].split("</tbody>")[0]
     rows = [
-        " ".join(re.sub(r"<[^>]+>", " ", cells[1]).split())
-        for cells in re.findall(r"<th(.*?)</th>.*?<td>(.*?)</td>", table, flags=re.DOTALL)
+        " ".join(re.sub(r"<[^>]+>", " ", outcome).split())
+        for outcome in re.findall(r'<p class="(?:done|refused)">(.*?)</p>', table, flags=re.DOTALL)
     ]
     names = [outcome.candidate.name for outcome in page.context["outcomes"]]
     return dict(zip(names, rows, strict=True))
@@ -76,7 +76,7 @@ def test_a_mixed_selection_is_reported_one_by_one(rita: Browser) -> None:
     page = confirmed(rita, chosen(rita, "invite", strong, weak, gone))
     assert "1 done, 2 refused." in page.content.decode()
     assert reported(page) == {
-        "Gone": "Refused. The candidate is REJECTED; this needs ADDED or STANDBY.",
+        "Gone": "Refused. The candidate is Rejected; this needs Added or Standby.",
         "Weak": "Refused. The score 74.9 is below the threshold 75.0.",
         "Strong": "Done: version 2",
     }
@@ -224,7 +224,7 @@ def test_the_page_of_a_candidate_leads_to_what_is_possible(rita: Browser, kind: 
     page = rita.get(reverse("admin:candidates_candidateprojection_change", args=[id]))
     link = f"{address(kind)}?candidate={id}"
     assert (link in page.content.decode()) == (kind != "standby")
-    assert ("The candidate is STANDBY; this needs ADDED." in page.content.decode()) is True
+    assert ("The candidate is Standby; this needs Added." in page.content.decode()) is True
 
 
 @pytest.mark.parametrize("kind", KINDS)

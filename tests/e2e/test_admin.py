@@ -141,7 +141,7 @@ def test_a_mixed_selection_is_invited_where_the_rules_allow(
         "Refused. The score 60.0 is below the threshold 75.0."
     )
     expect(page.get_by_role("row", name="Gone")).to_contain_text(
-        "Refused. The candidate is REJECTED"
+        "Refused. The candidate is Rejected"
     )
     check_looks(page, "Invite")
     statuses = dict(CandidateProjection.objects.values_list("pk", "status"))
