@@ -10,11 +10,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from eventstore.application.folding import Projector
-from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.ports import Checkpoints, EventPublisher, EventStore, ParkedStreams
 from eventstore.application.projection import Projection
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent
 from eventstore.infrastructure import log
+from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.log import Holder as Holder
@@ -23,6 +24,7 @@ from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rotation import rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
@@ -36,6 +38,8 @@ from eventstore.infrastructure.verification import Verification
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, keyring=lambda: keyring(), clock=timezone.now)
 _snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
+_checkpoints = DjangoCheckpoints(clock=timezone.now)
+_parked = DjangoParkedStreams(clock=timezone.now)
 _local = LocalEventPublisher()
 _publisher = OnCommitPublisher(_local)
 _projections: dict[str, Projection] = {}
@@ -98,6 +102,14 @@ def event_store() -> EventStore:
 
 def snapshots() -> Snapshots:
     return _snapshots
+
+
+def checkpoints() -> Checkpoints:
+    return _checkpoints
+
+
+def parked_streams() -> ParkedStreams:
+    return _parked
 
 
 def publisher() -> EventPublisher:

@@ -1,11 +1,13 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from eventstore.application.folding import Changes, FoldedStream
+from eventstore.application.parking import ParkedStream
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -149,3 +151,70 @@ class ProjectionRows(Protocol):
 
     def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
         """The streams whose rows are missing or older than the log, with their version (or 0)."""
+
+
+class Checkpoint(NamedTuple):
+    """How far a projection has handled the log."""
+
+    position: int
+    """Of an event at or below the settled position; 0 before the first."""
+    schema: int
+    """Of the projector that the rows were begun with: they are stale where the code has another."""
+    seen_at: datetime | None
+    """When a follower last said that it lives; None: never."""
+
+
+class Checkpoints(Protocol):
+    """One checkpoint for each projection, by its name."""
+
+    def all(self) -> Mapping[str, Checkpoint]: ...
+
+    def start(self, projection: str, *, schema: int) -> None:
+        """At position 0, where the projection has none yet."""
+
+    def claimed(self, projection: str) -> AbstractContextManager[Checkpoint | None]:
+        """A transaction that has the checkpoint to itself; what is written in it stands or falls.
+
+        None, without waiting, where another has it or there is none to be had.
+        """
+
+    def move(self, projection: str, *, expected: int, position: int) -> bool:
+        """Compare-and-set: False, and nothing written, where it is not at `expected`."""
+
+    def seen(self, projection: str) -> None:
+        """The heartbeat of a follower, now."""
+
+    def replace(self, projection: str, *, position: int, schema: int) -> None:
+        """Whatever was there: the rows were built anew, up to `position`, by this schema."""
+
+
+class ParkedStreams(Protocol):
+    """The streams that projections failed on; a stream once for each projection.
+
+    Inside a caller's transaction each call is a savepoint.
+    """
+
+    def park(
+        self, projection: str, stream_id: UUID, *, version: int, event_type: str, error: Exception
+    ) -> ParkedStream:
+        """Remember that the projection failed on the stream's event `version`.
+
+        The same event again counts one more attempt; another takes the place of the one before.
+        """
+
+    def find(self, projection: str, stream_id: UUID) -> ParkedStream | None: ...
+
+    def listed(self, projection: str | None = None, *, limit: int) -> list[ParkedStream]:
+        """Of one projection or of all; those parked first come first."""
+
+    def due(self, projection: str, *, limit: int) -> list[ParkedStream]:
+        """Those whose time to be retried has come, the longest due first."""
+
+    def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
+        """Which of these streams are parked."""
+
+    def count(self) -> Mapping[str, int]:
+        """How many, by projection; no entry where none."""
+
+    def release(self, projection: str, stream_id: UUID) -> bool:
+        """Not parked any more. False where it was not."""

@@ -1,7 +1,9 @@
 """Twins of the adapters that need no database: for tests, and for trying things out."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -9,7 +11,8 @@ from threading import Lock
 from uuid import UUID
 
 from eventstore.application.folding import Changes, FoldedStream, advanced
-from eventstore.application.ports import EventStore
+from eventstore.application.parking import ParkedStream, described, retry_at
+from eventstore.application.ports import Checkpoint, EventStore
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -265,3 +268,98 @@ class InMemoryProjectionRows:
             for stream_id, newest in heads.items()
             if (shown := self.version(stream_id)) < newest
         ]
+
+
+class InMemoryCheckpoints:
+    """Rolls nothing back."""
+
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._claims: dict[str, Lock] = defaultdict(Lock)
+
+    def all(self) -> Mapping[str, Checkpoint]:
+        return dict(self._checkpoints)
+
+    def start(self, projection: str, *, schema: int) -> None:
+        self._checkpoints.setdefault(projection, Checkpoint(0, schema, None))
+
+    @contextmanager
+    def claimed(self, projection: str) -> Iterator[Checkpoint | None]:
+        claim = self._claims[projection]
+        if not claim.acquire(blocking=False):
+            yield None
+            return
+        try:
+            yield self._checkpoints.get(projection)
+        finally:
+            claim.release()
+
+    def move(self, projection: str, *, expected: int, position: int) -> bool:
+        kept = self._checkpoints.get(projection)
+        if kept is None or kept.position != expected:
+            return False
+        self._checkpoints[projection] = kept._replace(position=position)
+        return True
+
+    def seen(self, projection: str) -> None:
+        if kept := self._checkpoints.get(projection):
+            self._checkpoints[projection] = kept._replace(seen_at=self._clock())
+
+    def replace(self, projection: str, *, position: int, schema: int) -> None:
+        self.start(projection, schema=schema)
+        kept = self._checkpoints[projection]
+        self._checkpoints[projection] = kept._replace(position=position, schema=schema)
+
+
+class InMemoryParkedStreams:
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._parked: dict[tuple[str, UUID], ParkedStream] = {}
+
+    def park(
+        self, projection: str, stream_id: UUID, *, version: int, event_type: str, error: Exception
+    ) -> ParkedStream:
+        now = self._clock()
+        with self._lock:
+            before = self.find(projection, stream_id)
+            repeated = before if before and before.version == version else None
+            attempts = repeated.attempts + 1 if repeated else 1
+            parked = ParkedStream(
+                projection=projection,
+                stream_id=stream_id,
+                version=version,
+                event_type=event_type,
+                error=described(error),
+                attempts=attempts,
+                parked_at=repeated.parked_at if repeated else now,
+                retry_at=retry_at(attempts, now),
+            )
+            self._parked[projection, stream_id] = parked
+        return parked
+
+    def find(self, projection: str, stream_id: UUID) -> ParkedStream | None:
+        return self._parked.get((projection, stream_id))
+
+    def listed(self, projection: str | None = None, *, limit: int) -> list[ParkedStream]:
+        wanted = [one for one in self._parked.values() if projection in (None, one.projection)]
+        return sorted(wanted, key=lambda one: one.parked_at)[:limit]
+
+    def due(self, projection: str, *, limit: int) -> list[ParkedStream]:
+        now = self._clock()
+        due = [
+            (one.retry_at, number, one)
+            for number, one in enumerate(self._parked.values())
+            if one.projection == projection and one.retry_at is not None and one.retry_at <= now
+        ]
+        return [one for *_, one in sorted(due)[:limit]]
+
+    def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
+        return {id for id in stream_ids if (projection, id) in self._parked}
+
+    def count(self) -> Mapping[str, int]:
+        return Counter(one.projection for one in self._parked.values())
+
+    def release(self, projection: str, stream_id: UUID) -> bool:
+        return self._parked.pop((projection, stream_id), None) is not None

@@ -13,16 +13,26 @@ from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.folding import Projector
-from eventstore.application.ports import EventStore, ProjectionRows, SnapshotStore
+from eventstore.application.ports import (
+    Checkpoints,
+    EventStore,
+    ParkedStreams,
+    ProjectionRows,
+    SnapshotStore,
+)
 from eventstore.application.projection import Projection
+from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import (
+    InMemoryCheckpoints,
     InMemoryEventStore,
+    InMemoryParkedStreams,
     InMemoryProjectionRows,
     InMemorySnapshotStore,
     OverlayEventStore,
 )
+from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
@@ -94,6 +104,28 @@ def snapshot_store(request: pytest.FixtureRequest, clock: Clock) -> SnapshotStor
     if request.param == "memory":
         return InMemorySnapshotStore()
     return DjangoSnapshotStore(clock=clock)
+
+
+@pytest.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
+def checkpoints(request: pytest.FixtureRequest, clock: Clock) -> Checkpoints:
+    if request.param == "memory":
+        return InMemoryCheckpoints(clock=clock)
+    return DjangoCheckpoints(clock=clock)
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("database", marks=pytest.mark.django_db(transaction=True)),
+        pytest.param("database in a transaction", marks=pytest.mark.django_db),
+    ]
+)
+def parked_streams(request: pytest.FixtureRequest, clock: Clock) -> ParkedStreams:
+    if request.param == "memory":
+        return InMemoryParkedStreams(clock=clock)
+    return DjangoParkedStreams(clock=clock)
 
 
 @dataclass

@@ -1,0 +1,50 @@
+"""Checkpoints in the project's database, one row a projection."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import transaction
+
+from eventstore import models
+from eventstore.application.ports import Checkpoint
+
+
+class DjangoCheckpoints:
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def all(self) -> Mapping[str, Checkpoint]:
+        rows = models.Checkpoint.objects.all()
+        return {row.projection: _checkpoint(row) for row in rows}
+
+    def start(self, projection: str, *, schema: int) -> None:
+        fresh = models.Checkpoint(projection=projection, schema=schema)
+        models.Checkpoint.objects.bulk_create([fresh], ignore_conflicts=True)
+
+    @contextmanager
+    def claimed(self, projection: str) -> Iterator[Checkpoint | None]:
+        # On SQLite the transaction is IMMEDIATE, and so has everything to itself.
+        with transaction.atomic():
+            row = (
+                models.Checkpoint.objects.select_for_update(skip_locked=True)
+                .filter(pk=projection)
+                .first()
+            )
+            yield _checkpoint(row) if row else None
+
+    def move(self, projection: str, *, expected: int, position: int) -> bool:
+        rows = models.Checkpoint.objects.filter(pk=projection, position=expected)
+        return bool(rows.update(position=position))
+
+    def seen(self, projection: str) -> None:
+        models.Checkpoint.objects.filter(pk=projection).update(seen_at=self._clock())
+
+    def replace(self, projection: str, *, position: int, schema: int) -> None:
+        models.Checkpoint.objects.update_or_create(
+            projection=projection, defaults={"position": position, "schema": schema}
+        )
+
+
+def _checkpoint(row: models.Checkpoint) -> Checkpoint:
+    return Checkpoint(position=row.position, schema=row.schema, seen_at=row.seen_at)
