@@ -1,5 +1,6 @@
 """The composition root of candidates: the service for the doors, the projector for the log."""
 
+from contextlib import nullcontext
 from typing import Any, get_args
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
-from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
@@ -32,7 +33,12 @@ def register() -> None:
 
 
 def candidate_service() -> CandidateService:
-    return _service(eventstore.event_store(), eventstore.publisher(), eventstore.snapshots())
+    return _service(
+        eventstore.event_store(),
+        eventstore.publisher(),
+        eventstore.snapshots(),
+        eventstore.unit_of_work,
+    )
 
 
 def trial_service() -> CandidateService:
@@ -53,8 +59,7 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
 
 def repair() -> int:
     """Bring every row that is missing or behind up to the log. Returns how many streams had one."""
-    projections = eventstore.projections()
-    return max(projections[name].repair() for name in PROJECTIONS)
+    return max(eventstore.repair(name).streams for name in PROJECTIONS)
 
 
 def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEvent]:
@@ -70,12 +75,16 @@ def event_data(event: DomainEvent) -> dict[str, Any]:
 
 
 def _service(
-    store: EventStore, publisher: EventPublisher, snapshots: Snapshots | None = None
+    store: EventStore,
+    publisher: EventPublisher,
+    snapshots: Snapshots | None = None,
+    unit_of_work: UnitOfWork = nullcontext,
 ) -> CandidateService:
     return CandidateService(
         store=store,
         publisher=publisher,
         snapshots=snapshots,
+        unit_of_work=unit_of_work,
         threshold=settings.SCORE_THRESHOLD,
         new_id=uuid_utils.uuid7,
     )

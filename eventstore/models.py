@@ -124,6 +124,7 @@ class ParkedStream(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = [("retry_parkedstream", "Can retry and skip parked streams")]
         constraints = [
             models.UniqueConstraint(
                 fields=["projection", "stream_id"], name="eventstore_parked_stream"

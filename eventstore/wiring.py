@@ -1,29 +1,44 @@
 """The composition root: who gets which adapter. Apps register what they bring from `ready()`."""
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
+from eventstore.application.delivery import Delivery
+from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
+from eventstore.application.delivery import NotParked as NotParked
 from eventstore.application.folding import Projector
+from eventstore.application.follower import Follower
 from eventstore.application.ports import Checkpoints, EventPublisher, EventStore, ParkedStreams
 from eventstore.application.projection import Projection
+from eventstore.application.repair import Repair, Repaired
 from eventstore.application.snapshots import Snapshots
+from eventstore.application.status import ProjectionStatus
 from eventstore.domain.events import DomainEvent
 from eventstore.infrastructure import log
+from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
+from eventstore.infrastructure.lag import statuses
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
-from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.messaging.local import (
+    InTransactionPublisher,
+    LocalEventPublisher,
+    OnCommitPublisher,
+)
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rotation import rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
@@ -35,14 +50,19 @@ from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import TamperedLog as TamperedLog
 from eventstore.infrastructure.verification import Verification
 
+logger = logging.getLogger(__name__)
+
+REPAIRED_ON_THE_SIDE = 1000
+"""Streams, by a web process after its first command. More than that is for `manage.py follow`."""
+
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, keyring=lambda: keyring(), clock=timezone.now)
 _snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
 _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
 _local = LocalEventPublisher()
-_publisher = OnCommitPublisher(_local)
 _projections: dict[str, Projection] = {}
+_deliveries: dict[str, Delivery] = {}
 _keyring = cache(Keyring)
 
 
@@ -59,8 +79,11 @@ def register_events(
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
     projection = Projection(projector, rows=DjangoProjectionRows(model), store=_store)
+    delivery = Delivery(projection, store=_store, parked=_parked, savepoint=transaction.atomic)
     _projections[projection.name] = projection
-    _local.subscribe(projection)
+    _deliveries[projection.name] = delivery
+    _local.subscribe(delivery)
+    _in_transaction.subscribe(projection)
 
 
 def keyring() -> Keyring:
@@ -113,7 +136,23 @@ def parked_streams() -> ParkedStreams:
 
 
 def publisher() -> EventPublisher:
-    return _publisher
+    """Feeds this deployment's read models as EVENT_DELIVERY says."""
+    match settings.EVENT_DELIVERY:
+        case "in_transaction":
+            return _in_transaction
+        case "follow":
+            return silent_publisher()
+    return _on_commit
+
+
+def silent_publisher() -> EventPublisher:
+    """Tells nobody: for who repairs the projections in the end, or only tries commands out."""
+    return LocalEventPublisher()
+
+
+def unit_of_work() -> AbstractContextManager[object]:
+    """Of a command: what it appends and publishes."""
+    return transaction.atomic() if settings.EVENT_DELIVERY == "in_transaction" else nullcontext()
 
 
 def projections() -> Mapping[str, Projection]:
@@ -126,6 +165,65 @@ def trial_store() -> EventStore:
     return OverlayEventStore(_mapper, clock=timezone.now, beneath=_store)
 
 
-def silent_publisher() -> EventPublisher:
-    """Tells nobody: for who repairs the projections in the end, or only tries commands out."""
-    return LocalEventPublisher()
+def deliveries() -> Mapping[str, Delivery]:
+    """By the name of their projection."""
+    return _deliveries
+
+
+def repair(
+    name: str, *, limit: int | None = None, go_on: Callable[[], bool] = lambda: True
+) -> Repaired:
+    """Bring the projection's rows up to the log. See `Repair.run`."""
+    return _repair(_deliveries[name]).run(limit=limit, go_on=go_on)
+
+
+def follower(
+    names: Collection[str],
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Follower:
+    """Of these projections."""
+    followed = [delivery for name, delivery in _deliveries.items() if name in names]
+    return Follower(
+        followed,
+        [_repair(delivery) for delivery in followed],
+        store=_store,
+        checkpoints=_checkpoints,
+        parked=_parked,
+        monotonic=time.monotonic,
+        sleep=sleep,
+        stopped=stopped,
+    )
+
+
+def projection_statuses() -> list[ProjectionStatus]:
+    """See `lag.statuses`."""
+    followed = settings.EVENT_DELIVERY == "follow"
+    return statuses(_projections.values(), _checkpoints, _parked, followed=followed)
+
+
+def _repair(delivery: Delivery) -> Repair:
+    return Repair(
+        delivery,
+        store=_store,
+        checkpoints=_checkpoints,
+        parked=_parked,
+        savepoint=transaction.atomic,
+    )
+
+
+def repair_all() -> None:
+    """For a process that has given its first command: the one before may have died in its last.
+
+    What a commit was not delivered of is found and made good, within bounds.
+    """
+    for name in _deliveries:
+        repaired = repair(name, limit=REPAIRED_ON_THE_SIDE)
+        if repaired.streams:
+            logger.warning("%d streams of %s lagged behind the log", repaired.streams, name)
+
+
+repair_once = OnceInBackground(repair_all)
+_on_commit = OnCommitPublisher(_local, then=repair_once.start)
+_in_transaction = InTransactionPublisher(then=repair_once.start)

@@ -8,10 +8,12 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from eventstore import wiring
+from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +27,13 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200, or 503 with what is in the way. A handful of small queries."""
+    """200, or 503 with what is in the way. A handful of small queries.
+
+    With `?projections=1` also what keeps read models from showing what the log says.
+    """
     problems = _problems()
+    if not problems and request.GET.get("projections") == "1":
+        problems = _projection_problems()
     return JsonResponse(
         {"ready": not problems, "problems": problems}, status=503 if problems else 200
     )
@@ -49,6 +56,14 @@ def _problems() -> list[str]:
         names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
         problems.append(f"Migrations are not applied: {names}.")
     return problems
+
+
+def _projection_problems() -> list[str]:
+    try:
+        now, statuses = timezone.now(), wiring.projection_statuses()
+    except (CursorBeyondLog, UnsafeLogRead) as error:
+        return [str(error)]
+    return [trouble for status in statuses for trouble in status.troubles(now)]
 
 
 @cache

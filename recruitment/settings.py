@@ -61,6 +61,20 @@ def score_threshold(text: str) -> float:
 
 SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 
+DELIVERIES = ("on_commit", "in_transaction", "follow")
+
+
+def event_delivery(name: str) -> str:
+    if name not in DELIVERIES:
+        raise ImproperlyConfigured(
+            f"EVENT_DELIVERY is {name!r}; it is one of {', '.join(DELIVERIES)}."
+        )
+    return name
+
+
+# How this deployment's read models are fed.
+EVENT_DELIVERY = event_delivery(env.str("EVENT_DELIVERY", default="on_commit"))
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -8,6 +8,7 @@ from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis
 from rest_framework.test import APIClient
 
+from eventstore import wiring
 from tests.browser import Browser, Committing
 from tests.databases import empty_database
 from tests.scenario import Scenario
@@ -23,6 +24,12 @@ TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[attr-d
 # The same examples in every run: a failure is found by who caused it, not by who comes next.
 hypothesis.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_repair_on_the_side() -> None:
+    """A thread that goes on into the next test finds an empty database, or none at all."""
+    wiring.repair_once.begun = True
 
 
 @pytest.fixture

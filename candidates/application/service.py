@@ -1,6 +1,7 @@
 """The only door for writes."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import assert_never
 from uuid import UUID
@@ -23,7 +24,7 @@ from candidates.domain.candidate import Candidate
 from candidates.domain.events import Status
 from candidates.domain.exceptions import AlreadyAdded
 from eventstore.application.commands import CommandContext
-from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
 from eventstore.application.repository import AggregateRepository
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import Metadata, RecordedEvent, stream_id_of
@@ -64,11 +65,16 @@ class CandidateService:
         threshold: float,
         new_id: Callable[[], UUID],
         snapshots: Snapshots | None = None,
+        unit_of_work: UnitOfWork = nullcontext,
     ) -> None:
         self._store = store
         self._publisher = publisher
         self._candidates = AggregateRepository(
-            Candidate, store=store, publisher=publisher, snapshots=snapshots
+            Candidate,
+            store=store,
+            publisher=publisher,
+            snapshots=snapshots,
+            unit_of_work=unit_of_work,
         )
         self._threshold = threshold
         self._new_id = new_id

@@ -1,9 +1,9 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from eventstore.application.folding import Changes, FoldedStream
@@ -16,6 +16,9 @@ from eventstore.domain.events import (
     StreamHead,
 )
 from eventstore.domain.snapshot import Snapshot
+
+UnitOfWork: TypeAlias = Callable[[], AbstractContextManager[object]]
+"""Opens a transaction, a savepoint inside another: what raises in it leaves nothing."""
 
 
 class EventStore(Protocol):
@@ -89,6 +92,12 @@ class EventStore(Protocol):
         answer could lack events, as in a transaction that has appended.
         """
 
+    def settled_end(self) -> int:
+        """The position of the last event that `read_all` would give; 0 where there is none.
+
+        Raises UnsafeLogRead as `read_all` does.
+        """
+
     def erase_personal_data(self, stream_id: UUID) -> bool:
         """Destroy the stream's key for ever: events, versions and hashes stay as they are.
 
@@ -149,8 +158,11 @@ class ProjectionRows(Protocol):
         Returns how many rows were offered.
         """
 
-    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
-        """The streams whose rows are missing or older than the log, with their version (or 0)."""
+    def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
+        """The streams whose rows lack an event with `after < position <= until`.
+
+        Each with the version that its rows show, 0 where there are none.
+        """
 
 
 class Checkpoint(NamedTuple):
@@ -204,7 +216,9 @@ class ParkedStreams(Protocol):
 
     def find(self, projection: str, stream_id: UUID) -> ParkedStream | None: ...
 
-    def listed(self, projection: str | None = None, *, limit: int) -> list[ParkedStream]:
+    def listed(
+        self, projection: str | None = None, *, limit: int | None = None
+    ) -> list[ParkedStream]:
         """Of one projection or of all; those parked first come first."""
 
     def due(self, projection: str, *, limit: int) -> list[ParkedStream]:

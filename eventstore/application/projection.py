@@ -1,6 +1,6 @@
 """Keeps the rows of a read model equal to the log, however events arrive."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from uuid import UUID
@@ -35,29 +35,44 @@ class Projection:
     def name(self) -> str:
         return self._projector.name
 
+    @property
+    def stream_type(self) -> str:
+        return self._projector.stream_type
+
+    @property
+    def schema(self) -> int:
+        return self._projector.schema
+
     def handle(self, events: Sequence[RecordedEvent]) -> None:
         """Deliver events of one stream, in version order; others' streams are passed over."""
-        if not events or events[0].stream_type != self._projector.stream_type:
+        if not events or events[0].stream_type != self.stream_type:
             return
-        if not self._advance(events):
+        if not self.advance(events):
             self.heal(events[0].stream_id)
 
     def heal(self, stream_id: UUID) -> None:
         """Bring the stream's rows up to the log, reading only what they lack."""
         while missing := self._store.read_stream(stream_id, after=self._rows.version(stream_id)):
             # Refused only when another process moved the rows meanwhile: then look again.
-            if self._advance(missing):
+            if self.advance(missing):
                 return
 
-    def repair(self) -> int:
-        """Heal every stream whose rows are missing or behind. Returns how many there were."""
-        behind = self._rows.behind(self._projector.stream_type)
-        for stream_id, shown in behind:
-            if shown:
-                self.heal(stream_id)
-        missing = (self._store.read_stream(stream_id) for stream_id, shown in behind if not shown)
-        self._rows.add_missing(self._folded(stream) for stream in missing)
-        return len(behind)
+    def version(self, stream_id: UUID) -> int:
+        """What the stream's rows show; 0 where there are none."""
+        return self._rows.version(stream_id)
+
+    def pass_over(self, stream_id: UUID, version: int) -> None:
+        """Leave out what this event does, if it is the next one of the stream's rows."""
+        self._rows.advance(stream_id, expected=version - 1, version=version, changes={})
+
+    def behind(self, *, after: int = 0, until: int) -> list[tuple[UUID, int]]:
+        """See `ProjectionRows.behind`."""
+        return self._rows.behind(self._projector.stream_type, after=after, until=until)
+
+    def add_missing(self, streams: Iterable[Sequence[RecordedEvent]]) -> None:
+        """Rows of whole streams, where there are none: many at a time, and all or none."""
+        folded = [self._folded(stream) for stream in streams]
+        self._rows.add_missing(folded)
 
     def replay(self) -> Replayed:
         """Build all rows anew from the log, in stream order, and put them in place at once."""
@@ -74,7 +89,7 @@ class Projection:
         rows = self._rows.replace_all(rebuilt())
         return Replayed(events=events, rows=rows)
 
-    def _advance(self, events: Sequence[RecordedEvent]) -> bool:
+    def advance(self, events: Sequence[RecordedEvent]) -> bool:
         """False where the rows are not where these events go on."""
         return all(
             self._rows.advance(events[0].stream_id, expected=before, version=after, changes=changes)

@@ -1,10 +1,11 @@
 """Aggregates in and out of the event store."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.aggregate import Aggregate
 from eventstore.domain.events import Metadata, RecordedEvent, StreamHead
@@ -14,7 +15,10 @@ A = TypeVar("A", bound=Aggregate)
 
 
 class AggregateRepository(Generic[A]):
-    """Without `snapshots` every load folds the whole stream, and none is taken."""
+    """Without `snapshots` every load folds the whole stream, and none is taken.
+
+    Events are appended and published in one `unit_of_work`, by default in none.
+    """
 
     def __init__(
         self,
@@ -23,11 +27,13 @@ class AggregateRepository(Generic[A]):
         store: EventStore,
         publisher: EventPublisher,
         snapshots: Snapshots | None = None,
+        unit_of_work: UnitOfWork = nullcontext,
     ) -> None:
         self._aggregate = aggregate
         self._store = store
         self._publisher = publisher
         self._snapshots = snapshots
+        self._unit_of_work = unit_of_work
 
     def get(self, stream_id: UUID, *, until: int | None = None) -> A:
         """The aggregate as it stands, or as it stood at version `until`.
@@ -52,17 +58,18 @@ class AggregateRepository(Generic[A]):
         occurred_at: datetime | None = None,
     ) -> list[RecordedEvent]:
         """Append what the aggregate recorded and publish it. Raises what `append` raises."""
-        recorded = self._store.append(
-            aggregate.stream_type,
-            aggregate.id,
-            aggregate.pending,
-            expected=aggregate.head,
-            metadata=metadata,
-            correlation_id=correlation_id,
-            occurred_at=occurred_at,
-        )
+        with self._unit_of_work():
+            recorded = self._store.append(
+                aggregate.stream_type,
+                aggregate.id,
+                aggregate.pending,
+                expected=aggregate.head,
+                metadata=metadata,
+                correlation_id=correlation_id,
+                occurred_at=occurred_at,
+            )
+            self._publisher.publish(recorded)
         aggregate.saved(StreamHead.at(recorded[-1]))
-        self._publisher.publish(recorded)
         if self._snapshots:
             self._snapshots.take(aggregate)
         return recorded

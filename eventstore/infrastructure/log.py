@@ -181,6 +181,17 @@ def settled_position(connection: BaseDatabaseWrapper, *, after: int = 0) -> int:
     return settled
 
 
+def settled_end(connection: BaseDatabaseWrapper) -> int:
+    """The position of the last event that may be read, as it goes into a cursor; 0 without one."""
+    settled = settled_position(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce(max(position), 0) FROM {TABLE} WHERE position <= %s", [settled]
+        )
+        (last_position,) = cursor.fetchone()
+    return int(last_position)
+
+
 def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
     """What `settled_position` sees, and why. Raises UnsafeLogRead as it does."""
     driver_of(connection)

@@ -136,6 +136,9 @@ class InMemoryEventStore:
         )
         return [self._recorded(*stored) for stored in islice(wanted, limit)]
 
+    def settled_end(self) -> int:
+        return len(self._by_event_id)
+
     def erase_personal_data(self, stream_id: UUID) -> bool:
         destroyed = self._keys.get(stream_id) is not None
         self._keys[stream_id] = None
@@ -191,6 +194,9 @@ class OverlayEventStore(InMemoryEventStore):
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
+        raise UnsafeLogRead(reason="what is only tried out has no place in it.")
+
+    def settled_end(self) -> int:
         raise UnsafeLogRead(reason="what is only tried out has no place in it.")
 
 
@@ -259,9 +265,11 @@ class InMemoryProjectionRows:
             count += len(stream.rows)
         return count
 
-    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
+    def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {
-            event.stream_id: event.version for event in self._store.read_by_stream(stream_type)
+            event.stream_id: event.version
+            for event in self._store.read_by_stream(stream_type)
+            if after < event.position <= until
         }
         return [
             (stream_id, shown)
@@ -342,7 +350,9 @@ class InMemoryParkedStreams:
     def find(self, projection: str, stream_id: UUID) -> ParkedStream | None:
         return self._parked.get((projection, stream_id))
 
-    def listed(self, projection: str | None = None, *, limit: int) -> list[ParkedStream]:
+    def listed(
+        self, projection: str | None = None, *, limit: int | None = None
+    ) -> list[ParkedStream]:
         wanted = [one for one in self._parked.values() if projection in (None, one.projection)]
         return sorted(wanted, key=lambda one: one.parked_at)[:limit]
 

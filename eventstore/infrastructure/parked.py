@@ -40,7 +40,9 @@ class DjangoParkedStreams:
         rows = models.ParkedStream.objects.filter(projection=projection, stream_id=stream_id)
         return next(map(_parked, rows), None)
 
-    def listed(self, projection: str | None = None, *, limit: int) -> list[ParkedStream]:
+    def listed(
+        self, projection: str | None = None, *, limit: int | None = None
+    ) -> list[ParkedStream]:
         rows = models.ParkedStream.objects.order_by("parked_at", "pk")
         if projection is not None:
             rows = rows.filter(projection=projection)

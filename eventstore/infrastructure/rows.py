@@ -58,14 +58,16 @@ class DjangoProjectionRows:
             count += len(batch)
         return count
 
-    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
+    def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         shown = (
             self._model._default_manager.filter(**{self._stream: OuterRef("stream_id")})
             .order_by(models.F(self._shown).desc(nulls_last=True))
             .values(self._shown)[:1]
         )
         streams = (
-            StorageEvent.objects.filter(stream_type=stream_type)
+            StorageEvent.objects.filter(
+                stream_type=stream_type, position__gt=after, position__lte=until
+            )
             .values("stream_id")
             .annotate(newest=Max("version"), shown=Coalesce(Subquery(shown), 0))
             .filter(newest__gt=models.F("shown"))

@@ -26,7 +26,7 @@ from eventstore.domain.exceptions import (
 )
 from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Driver, Stored, driver_of
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
-from eventstore.infrastructure.log import read_settled
+from eventstore.infrastructure.log import read_settled, settled_end
 from eventstore.infrastructure.mapper import (
     EventMapper,
     StorageRow,
@@ -160,6 +160,9 @@ class DjangoEventStore:
             event_types=event_types,
         )
         return self._recorded(stored)
+
+    def settled_end(self) -> int:
+        return settled_end(connection)
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
         destroyed = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)

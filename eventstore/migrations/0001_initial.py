@@ -76,6 +76,7 @@ class Migration(migrations.Migration):
                 ('retry_at', models.DateTimeField(null=True)),
             ],
             options={
+                'permissions': [('retry_parkedstream', 'Can retry and skip parked streams')],
                 'default_permissions': ('view',),
                 'constraints': [models.UniqueConstraint(fields=('projection', 'stream_id'), name='eventstore_parked_stream')],
             },

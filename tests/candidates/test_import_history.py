@@ -32,7 +32,7 @@ LOG, MAP = HERE / "history.csv", HERE / "history_map.json"
 SUMMARY = "added 2, standby 1, invited 1, rejected 1, refused 5, ignored 1"
 HIRING = HERE.parent.parent.parent / "shared" / "data"
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run(log: Path = LOG, map_file: Path = MAP, **options: Any) -> list[str]:

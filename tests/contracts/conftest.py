@@ -1,17 +1,20 @@
 """The adapters that every contract is tried on; the tests know none of them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from django.db import transaction
 
 from candidates.application.projector import CandidateProjector
 from candidates.application.span_projector import StatusSpanProjector
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.models import CandidateProjection, StatusSpan
+from eventstore.application.delivery import Delivery
 from eventstore.application.folding import Projector
 from eventstore.application.ports import (
     Checkpoints,
@@ -21,6 +24,7 @@ from eventstore.application.ports import (
     SnapshotStore,
 )
 from eventstore.application.projection import Projection
+from eventstore.application.repair import Repair
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.mapper import EventMapper
@@ -136,6 +140,10 @@ class ReadModel:
     rows: ProjectionRows
     projector: Projector
     projection: Projection
+    delivery: Delivery
+    repair: Repair
+    checkpoints: Checkpoints
+    parked: ParkedStreams
     look: Callable[[], list[dict[str, Any]]]
 
 
@@ -158,6 +166,8 @@ def read_model(
             projector,
             memory,
             kept,
+            InMemoryCheckpoints(clock=clock),
+            InMemoryParkedStreams(clock=clock),
             lambda: [
                 {"stream": id, "shown": stream.version, "opened": opened, **columns}
                 for id, stream in sorted(kept.streams.items())
@@ -169,6 +179,8 @@ def read_model(
         projector,
         DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock),
         DjangoProjectionRows(model),
+        DjangoCheckpoints(clock=clock),
+        DjangoParkedStreams(clock=clock),
         lambda: list(model._default_manager.order_by("pk").values()),
     )
 
@@ -177,7 +189,24 @@ def _read_model(
     projector: Projector,
     store: EventStore,
     rows: ProjectionRows,
+    checkpoints: Checkpoints,
+    parked: ParkedStreams,
     look: Callable[[], list[dict[str, Any]]],
 ) -> ReadModel:
+    savepoint = transaction.atomic if isinstance(rows, DjangoProjectionRows) else nullcontext
     projection = Projection(projector, rows=rows, store=store)
-    return ReadModel(store=store, rows=rows, projector=projector, projection=projection, look=look)
+    delivery = Delivery(projection, store=store, parked=parked, savepoint=savepoint)
+    repair = Repair(
+        delivery, store=store, checkpoints=checkpoints, parked=parked, savepoint=savepoint
+    )
+    return ReadModel(
+        store=store,
+        rows=rows,
+        projector=projector,
+        projection=projection,
+        delivery=delivery,
+        repair=repair,
+        checkpoints=checkpoints,
+        parked=parked,
+        look=look,
+    )

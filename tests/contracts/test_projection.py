@@ -93,7 +93,7 @@ def test_repeated_shuffled_and_lost_deliveries_end_in_the_same_row(
     chance.shuffle(deliveries)
     for delivery in deliveries[: chance.randint(1, 16)]:
         read_model.projection.handle([delivery])
-    read_model.projection.repair()
+    read_model.repair.run()
     assert read_model.look() == rebuilt(read_model)
 
 
@@ -117,10 +117,10 @@ def test_repair_finds_rows_that_are_missing_or_behind(read_model: ReadModel) -> 
     whole, behind, missing = (stored(read_model, *HISTORY) for _ in range(3))
     read_model.projection.handle(whole)
     read_model.projection.handle(behind[:3])
-    assert read_model.projection.repair() == 2
+    assert read_model.repair.run().streams == 2
     assert shown(read_model) == [8, 8, 8]
     assert read_model.rows.version(missing[0].stream_id) == 8
-    assert read_model.projection.repair() == 0
+    assert read_model.repair.run().streams == 0
 
 
 def test_replay_replaces_what_was_wrong(read_model: ReadModel) -> None:
@@ -160,5 +160,5 @@ def test_streams_of_another_kind_leave_no_row(read_model: ReadModel) -> None:
     recorded = read_model.store.append("other", uuid4(), [added()], expected=0, metadata=metadata)
     read_model.projection.handle(recorded)
     read_model.projection.handle([])
-    assert read_model.projection.repair() == 0
+    assert read_model.repair.run().streams == 0
     assert rebuilt(read_model) == []

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from eventstore.domain.events import Metadata
 from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
 from eventstore.management.commands import eventstore_status
-from eventstore.wiring import event_store
+from eventstore.wiring import event_store, projections, repair
 from tests.factories import added, noted
 from tests.threads import in_flight
 
@@ -55,17 +55,34 @@ def shown() -> str:
 
 def test_a_quiet_log_is_settled_to_its_end() -> None:
     last = append()
+    for name in projections():
+        repair(name)
+    standing = {
+        "position": last,
+        "schema": 1,
+        "stored_schema": 1,
+        "parked": 0,
+        "lag": 0,
+        "waiting_since": None,
+        "seen_at": None,
+        "followed": False,
+    }
     assert status() == {
         "last_number": last,
         "settled_position": last,
         "missing_guards": [],
         "held_back_by": [],
+        "projections": [{"name": name, **standing} for name in ("candidates", "status_spans")],
     }
     assert shown() == (
         f"last number       {last}\n"
         f"settled position  {last}\n"
         "missing guards    none\n"
         "held back         by nobody\n"
+        f"candidates        checkpoint {last}, 0 streams behind\n"
+        "                  parked 0, schema 1 of 1, follower seen never\n"
+        f"status_spans      checkpoint {last}, 0 streams behind\n"
+        "                  parked 0, schema 1 of 1, follower seen never\n"
     )
 
 

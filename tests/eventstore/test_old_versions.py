@@ -20,7 +20,7 @@ from eventstore.application.repository import AggregateRepository
 from eventstore.domain.events import Metadata, event_id_of
 from eventstore.infrastructure.messaging.local import LocalEventPublisher
 from eventstore.models import StorageEvent
-from eventstore.wiring import event_store, projections
+from eventstore.wiring import event_store, projections, repair
 from tests.factories import added
 
 pytestmark = pytest.mark.django_db
@@ -118,10 +118,11 @@ def test_a_load_gives_todays(candidate_id: UUID) -> None:
     assert (candidate.status, candidate.version) == (Status.REJECTED, 2)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("way", ["replay", "repair"])
 def test_read_models_show_todays(candidate_id: UUID, way: str) -> None:
     projection = projections()["candidates"]
-    projection.replay() if way == "replay" else projection.repair()
+    projection.replay() if way == "replay" else repair(projection.name)
     row = CandidateProjection.objects.get()
     assert (row.status, row.rejection_reason, row.rejection_note, row.rejected_at) == (
         "REJECTED",

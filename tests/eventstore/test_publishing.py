@@ -13,8 +13,17 @@ from candidates.wiring import candidate_service
 from eventstore.application.commands import CommandContext
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rows import DjangoProjectionRows
-from eventstore.wiring import event_store, projections
+from eventstore.wiring import (
+    checkpoints,
+    deliveries,
+    event_store,
+    follower,
+    parked_streams,
+    projections,
+    repair,
+)
 from tests.factories import add, added
 
 RITA = CommandContext(actor="rita", door="api", allows=lambda _: True)
@@ -42,7 +51,7 @@ def recorded() -> list[RecordedEvent]:
 def test_events_are_published_after_the_commit_and_not_after_a_rollback() -> None:
     remembering, local = Remembering(), LocalEventPublisher()
     local.subscribe(remembering)
-    publisher = OnCommitPublisher(local)
+    publisher = OnCommitPublisher(local, then=lambda: None)
     with transaction.atomic():
         publisher.publish(recorded())
         assert remembering.seen == []
@@ -83,7 +92,7 @@ def broken_projection(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("mend", ["next event", "repair", "replay", "repeat"])
+@pytest.mark.parametrize("mend", ["retry", "repair", "follower", "replay", "repeat"])
 def test_a_row_that_was_missed_is_mended(
     broken_projection: pytest.MonkeyPatch, mend: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,20 +100,55 @@ def test_a_row_that_was_missed_is_mended(
     result = candidate_service().handle(add(candidate_id=None), keyed)
     assert result.version == 1
     assert f"<Projection candidates> failed on stream {result.candidate_id}" in caplog.text
+    assert "no room" not in caplog.text
     assert not CandidateProjection.objects.exists()
 
     broken_projection.undo()
     match mend:
-        case "next event":
-            note = NoteOnCandidate(candidate_id=result.candidate_id, text="called")
-            candidate_service().handle(note, RITA)
+        case "retry":
+            assert deliveries()["candidates"].retry(result.candidate_id) is None
         case "repair":
-            assert projections()["candidates"].repair() == 1
+            assert repair("candidates").streams == 1
+        case "follower":
+            follower(["candidates"]).run(once=True)
         case "replay":
             projections()["candidates"].replay()
         case "repeat":
             assert candidate_service().handle(add(candidate_id=None), keyed).repeated
 
     row = CandidateProjection.objects.get()
-    assert (row.id, row.score) == (result.candidate_id, 80.0)
-    assert row.version == (2 if mend == "next event" else 1)
+    assert (row.id, row.score, row.version) == (result.candidate_id, 80.0, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_behind_a_parked_event_waits_and_is_not_tried(
+    broken_projection: pytest.MonkeyPatch,
+) -> None:
+    result = candidate_service().handle(add(candidate_id=None), RITA)
+    broken_projection.undo()
+    note = NoteOnCandidate(candidate_id=result.candidate_id, text="called")
+    candidate_service().handle(note, RITA)
+    parked = parked_streams().find("candidates", result.candidate_id)
+    assert parked is not None
+    assert (parked.version, parked.attempts) == (1, 1)
+    assert not CandidateProjection.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_parking_fails_too_a_repair_still_finds_the_stream(
+    broken_projection: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("no room for that either")
+
+    broken_projection.setattr(DjangoProjectionRows, "add_missing", refuse)
+    broken_projection.setattr(DjangoParkedStreams, "park", refuse)
+    result = candidate_service().handle(add(candidate_id=None), RITA)
+    assert f"failed on stream {result.candidate_id}" in caplog.text
+    with pytest.raises(RuntimeError, match="either"):
+        repair("candidates")
+    assert checkpoints().all()["candidates"].position == 0
+
+    broken_projection.undo()
+    assert repair("candidates").complete
+    assert CandidateProjection.objects.get().id == result.candidate_id

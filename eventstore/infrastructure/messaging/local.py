@@ -1,7 +1,7 @@
 """The embedded event bus: committed events go to handlers in this process."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
@@ -40,9 +40,30 @@ class LocalEventPublisher:
 class OnCommitPublisher:
     """Publishes once the events are committed; at once where no transaction is open."""
 
-    def __init__(self, publisher: EventPublisher) -> None:
+    def __init__(self, publisher: EventPublisher, *, then: Callable[[], object]) -> None:
         self._publisher = publisher
+        self._then = then
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
-        # A lambda, since Django 5.2 cannot name a partial when it logs a robust callback's failure.
+        # Lambdas, since Django 5.2 cannot name a partial when it logs a robust callback's failure.
         transaction.on_commit(lambda: self._publisher.publish(events), robust=True)
+        transaction.on_commit(lambda: self._then(), robust=True)
+
+
+class InTransactionPublisher:
+    """Calls every subscriber in turn, as part of the command: what one raises, the command does.
+
+    So what the command appended is rolled back with it.
+    """
+
+    def __init__(self, *, then: Callable[[], object]) -> None:
+        self._handlers: list[EventHandler] = []
+        self._then = then
+
+    def subscribe(self, handler: EventHandler) -> None:
+        self._handlers.append(handler)
+
+    def publish(self, events: Sequence[RecordedEvent]) -> None:
+        for handler in self._handlers:
+            handler.handle(events)
+        transaction.on_commit(lambda: self._then(), robust=True)

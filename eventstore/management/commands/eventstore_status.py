@@ -11,7 +11,8 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from eventstore import wiring
-from eventstore.domain.exceptions import UnsafeLogRead
+from eventstore.application.status import ProjectionStatus
+from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
 
 PATIENCE = timedelta(minutes=5)
 """How long a transaction may hold readers back before it is somebody's business."""
@@ -19,8 +20,8 @@ PATIENCE = timedelta(minutes=5)
 
 class Command(BaseCommand):
     help = (
-        "Show how far the log goes, how far it may be read, and who holds its readers back. "
-        "Exits with 1 when something needs a person."
+        "Show how far the log goes, how far it may be read, who holds its readers back, and how "
+        "each read model stands. Exits with 1 when something needs a person."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,26 +31,44 @@ class Command(BaseCommand):
         try:
             status = wiring.log_status(connection)
             missing = wiring.missing_log_guards(connection)
-        except (ImproperlyConfigured, UnsafeLogRead) as error:
+            projections = wiring.projection_statuses()
+        except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The log cannot be asked: {error}".strip()) from error
         now = timezone.now()
-        self.stdout.write((_as_json if as_json else _as_text)(status, missing, now))
-        if troubles := list(_troubles(status, missing, now)):
+        show = _as_json if as_json else _as_text
+        self.stdout.write(show(status, missing, projections, now))
+        troubles = list(_troubles(status, missing, now))
+        troubles += [trouble for one in projections for trouble in one.troubles(now)]
+        if troubles:
             raise CommandError("\n".join(troubles))
 
 
-def _as_json(status: wiring.LogStatus, missing: list[str], now: datetime) -> str:
+def _as_json(
+    status: wiring.LogStatus,
+    missing: list[str],
+    projections: list[ProjectionStatus],
+    now: datetime,
+) -> str:
     return json.dumps(
         {
             "last_number": status.last_number,
             "settled_position": status.settled,
             "missing_guards": missing,
             "held_back_by": [_holder_as_json(holder, now) for holder in status.holders],
+            "projections": [_projection_as_json(one) for one in projections],
         },
         ensure_ascii=False,
     )
+
+
+def _projection_as_json(one: ProjectionStatus) -> dict[str, object]:
+    return {
+        **asdict(one),
+        "waiting_since": one.waiting_since and one.waiting_since.isoformat(),
+        "seen_at": one.seen_at and one.seen_at.isoformat(),
+    }
 
 
 def _holder_as_json(holder: wiring.Holder, now: datetime) -> dict[str, object]:
@@ -61,7 +80,12 @@ def _holder_as_json(holder: wiring.Holder, now: datetime) -> dict[str, object]:
     }
 
 
-def _as_text(status: wiring.LogStatus, missing: list[str], now: datetime) -> str:
+def _as_text(
+    status: wiring.LogStatus,
+    missing: list[str],
+    projections: list[ProjectionStatus],
+    now: datetime,
+) -> str:
     lines = [
         ("last number", str(status.last_number)),
         ("settled position", str(status.settled)),
@@ -74,6 +98,15 @@ def _as_text(status: wiring.LogStatus, missing: list[str], now: datetime) -> str
         ]
     if not status.holders:
         lines.append(("held back", "by nobody"))
+    for one in projections:
+        waiting = "events" if one.followed else "streams"
+        since = one.waiting_since and f", since {one.waiting_since:%Y-%m-%d %H:%M:%S %Z}"
+        seen = f"{one.seen_at:%Y-%m-%d %H:%M:%S %Z}" if one.seen_at else "never"
+        schema = f"schema {one.stored_schema} of {one.schema}"
+        lines += [
+            (one.name, f"checkpoint {one.position}, {one.lag} {waiting} behind{since or ''}"),
+            ("", f"parked {one.parked}, {schema}, follower seen {seen}"),
+        ]
     return "\n".join(f"{name:<18}{value}" for name, value in lines)
 
 

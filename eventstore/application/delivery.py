@@ -1,0 +1,152 @@
+"""Delivers events to a projection; a stream that it fails on is parked, and others go on."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from eventstore.application.parking import ParkedStream
+from eventstore.application.ports import EventStore, ParkedStreams, UnitOfWork
+from eventstore.application.projection import Projection
+from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import UndecodableEvent
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, kw_only=True)
+class NotParked(Exception):
+    """The stream is not parked for this projection."""
+
+    projection: str
+    stream_id: UUID
+
+    def __str__(self) -> str:
+        return f"Stream {self.stream_id} is not parked for {self.projection}."
+
+
+@dataclass(eq=False, kw_only=True)
+class NothingToGoOnFrom(Exception):
+    """The event that fails is the stream's first: without it there is no row to go on from."""
+
+    projection: str
+    stream_id: UUID
+
+    def __str__(self) -> str:
+        return (
+            f"{self.projection} has no row of stream {self.stream_id} to go on from: "
+            "the first event of a stream cannot be skipped."
+        )
+
+
+class Delivery:
+    """Whatever the projection raises is a stream parked; what cannot be decoded is raised.
+
+    Raises also where parking fails, so that nobody takes the events for handled.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        *,
+        store: EventStore,
+        parked: ParkedStreams,
+        savepoint: UnitOfWork,
+    ) -> None:
+        self.projection = projection
+        self._store = store
+        self._parked = parked
+        self._savepoint = savepoint
+
+    def __repr__(self) -> str:
+        return repr(self.projection)
+
+    @property
+    def name(self) -> str:
+        return self.projection.name
+
+    def handle(self, events: Sequence[RecordedEvent]) -> None:
+        """As part of a command: a parked stream is left alone, however much comes behind.
+
+        That is asked only where the rows are not at the event before: a delivery in its turn
+        costs no look-up.
+        """
+        if not events or events[0].stream_type != self.projection.stream_type:
+            return
+        stream_id = events[0].stream_id
+        try:
+            if self.projection.advance(events):
+                return
+            if self._parked.find(self.name, stream_id) is None:
+                self.projection.heal(stream_id)
+        except UndecodableEvent:
+            raise
+        except Exception:  # noqa: BLE001  # parked with its class and place
+            if self._parked.find(self.name, stream_id) is None:
+                self._heal_one_by_one(stream_id)
+
+    def heal(self, stream_id: UUID) -> ParkedStream | None:
+        """Bring the stream's rows up to the log, or to the event that fails, and park it there."""
+        try:
+            with self._savepoint():
+                self.projection.heal(stream_id)
+        except UndecodableEvent:
+            raise
+        except Exception:  # noqa: BLE001  # parked with its class and place
+            return self._heal_one_by_one(stream_id)
+        return None
+
+    def retry(self, stream_id: UUID) -> ParkedStream | None:
+        """Heal a parked stream. None where it is not parked any more, else how it failed now."""
+        parked = self.heal(stream_id)
+        if parked is None:
+            self._parked.release(self.name, stream_id)
+        return parked
+
+    def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
+        """As `retry`, but if event `version` fails again, pass it over and heal the rest.
+
+        Nothing is passed over where by now another event fails. A replay tries it again.
+        Raises NotParked, and NothingToGoOnFrom for the first event of a stream.
+        """
+        if self._parked.find(self.name, stream_id) is None:
+            raise NotParked(projection=self.name, stream_id=stream_id)
+        parked = self.retry(stream_id)
+        if parked is None or parked.version != version:
+            return parked
+        if version == 1:
+            raise NothingToGoOnFrom(projection=self.name, stream_id=stream_id)
+        with self._savepoint():
+            self.projection.pass_over(stream_id, version)
+        return self.retry(stream_id)
+
+    def _heal_one_by_one(self, stream_id: UUID) -> ParkedStream | None:
+        """Which event it is that fails; all before it are applied."""
+        missing = self._store.read_stream(stream_id, after=self.projection.version(stream_id))
+        for recorded in missing:
+            try:
+                with self._savepoint():
+                    self.projection.handle([recorded])
+            except UndecodableEvent:
+                raise
+            except Exception as error:  # noqa: BLE001  # parked with its class and place
+                return self._park(recorded, error)
+        return None
+
+    def _park(self, recorded: RecordedEvent, error: Exception) -> ParkedStream:
+        parked = self._parked.park(
+            self.name,
+            recorded.stream_id,
+            version=recorded.version,
+            event_type=recorded.event.event_type,
+            error=error,
+        )
+        logger.error(
+            "%r failed on stream %s at position %d: %s. Parked after attempt %d",
+            self.projection,
+            recorded.stream_id,
+            recorded.position,
+            parked.error,
+            parked.attempts,
+        )
+        return parked

@@ -1,0 +1,108 @@
+"""Brings a projection up to the log: the streams that it lacks something of, and no other."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from eventstore.application.delivery import Delivery
+from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams, UnitOfWork
+from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
+
+logger = logging.getLogger(__name__)
+
+STREAMS = 200
+"""Healed in one transaction: a second at most, for SQLite keeps all writers waiting meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    streams: int
+    """That lacked something."""
+    complete: bool
+    """Whether the checkpoint is now at the end that the log had."""
+
+
+class Repair:
+    """Safe at any time and beside whatever else writes the rows; killed, it is simply run again."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        *,
+        store: EventStore,
+        checkpoints: Checkpoints,
+        parked: ParkedStreams,
+        savepoint: UnitOfWork,
+    ) -> None:
+        self._delivery = delivery
+        self._projection = delivery.projection
+        self._store = store
+        self._checkpoints = checkpoints
+        self._parked = parked
+        self._savepoint = savepoint
+
+    def run(
+        self, *, limit: int | None = None, go_on: Callable[[], bool] = lambda: True
+    ) -> Repaired:
+        """Heal what lacks an event behind the checkpoint, move it, and retry parked streams.
+
+        Of each at most `limit` streams; `go_on` is asked between transactions. The checkpoint
+        moves only when nothing was left: it is skipped where another process has it, and stays
+        before an event that cannot be decoded, which is logged.
+
+        Raises CursorBeyondLog, and UnsafeLogRead in a transaction that has appended.
+        """
+        name = self._projection.name
+        self._checkpoints.start(name, schema=self._projection.schema)
+        position, end = self._checkpoints.all()[name].position, self._store.settled_end()
+        if position > end:
+            raise CursorBeyondLog(after=position, last=end)
+        behind = self._projection.behind(after=position, until=end)
+        complete = limit is None or len(behind) <= limit
+        for start in range(0, len(behind[:limit]), STREAMS):
+            chunk = behind[:limit][start : start + STREAMS]
+            complete = go_on() and self._healed(chunk, at=position) and complete
+        if complete:
+            with self._checkpoints.claimed(name) as checkpoint:
+                complete = checkpoint is not None and self._checkpoints.move(
+                    name, expected=position, position=end
+                )
+        for parked in self._parked.listed(name, limit=limit):
+            if not go_on():
+                break
+            with self._checkpoints.claimed(name) as checkpoint:
+                if checkpoint is not None:
+                    self._delivery.retry(parked.stream_id)
+        return Repaired(streams=len(behind), complete=complete)
+
+    def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> bool:
+        name = self._projection.name
+        with self._checkpoints.claimed(name) as checkpoint:
+            if checkpoint is None or checkpoint.position != at:
+                return False
+            waiting = self._parked.among(name, [stream_id for stream_id, _ in chunk])
+            missing: list[Sequence[RecordedEvent]] = []
+            decodable = True
+            for stream_id, shown in chunk:
+                try:
+                    if stream_id in waiting:
+                        continue
+                    if shown:
+                        self._delivery.heal(stream_id)
+                    else:
+                        missing.append(self._store.read_stream(stream_id))
+                except UndecodableEvent as error:
+                    logger.error("%r stays behind: %s", self._projection, error)
+                    decodable = False
+            self._add(missing)
+        return decodable
+
+    def _add(self, missing: Sequence[Sequence[RecordedEvent]]) -> None:
+        try:
+            with self._savepoint():
+                self._projection.add_missing(missing)
+        except Exception:  # noqa: BLE001  # each alone: the one that fails is parked
+            for stream in missing:
+                self._delivery.heal(stream[0].stream_id)

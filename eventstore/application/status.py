@@ -1,0 +1,60 @@
+"""Whether a projection shows what the log says, and who has to look where it does not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+PATIENCE = timedelta(seconds=15)
+"""How long an event may wait, and a follower be silent, before it is somebody's business."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionStatus:
+    name: str
+    position: int
+    """Of the checkpoint."""
+    schema: int
+    """That the code has."""
+    stored_schema: int
+    """That the rows were begun with."""
+    parked: int
+    """Streams that the projection failed on."""
+    lag: int
+    """Under `follow` the events behind the checkpoint, else the streams whose rows lack one.
+
+    Streams that are parked are not counted once more. Counted no further than `CAP`.
+    """
+    waiting_since: datetime | None
+    """When the oldest of those events was recorded; None where none waits."""
+    seen_at: datetime | None
+    """The last heartbeat of a follower."""
+    followed: bool
+    """Whether this deployment relies on one."""
+
+    def troubles(self, now: datetime) -> Iterator[str]:
+        """What needs a person, in words; nothing where all is well."""
+        if self.parked:
+            streams = "stream is" if self.parked == 1 else "streams are"
+            yield (
+                f"{self.name}: {self.parked} {streams} parked. "
+                "See `manage.py parked list`, and retry them once the cause is gone."
+            )
+        if self.waiting_since is not None and now - self.waiting_since > PATIENCE:
+            yield (
+                f"{self.name}: an event waits since {self.waiting_since:%Y-%m-%d %H:%M:%S %Z}. "
+                "`manage.py follow --once` brings the rows up to the log."
+            )
+        if self.stored_schema != self.schema:
+            yield (
+                f"{self.name}: rows are of schema {self.stored_schema}, the code is of "
+                f"{self.schema}. Run `manage.py replay`."
+            )
+        if self.followed and (self.seen_at is None or now - self.seen_at > PATIENCE):
+            since = f"{self.seen_at:%Y-%m-%d %H:%M:%S %Z}" if self.seen_at else "ever"
+            yield (
+                f"{self.name}: no follower has been seen since {since}. Start `manage.py follow`."
+            )
+
+
+CAP = 10_000
+"""How far a lag is counted."""

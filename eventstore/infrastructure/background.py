@@ -1,0 +1,36 @@
+"""What a process does once on the side."""
+
+import logging
+from collections.abc import Callable
+from threading import Lock, Thread
+
+from django.db import connections
+
+logger = logging.getLogger(__name__)
+
+
+class OnceInBackground:
+    """Runs `act` in a thread of its own when it is first started, and never again.
+
+    Nobody waits for it, and nobody fails with it.
+    """
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+        self._lock = Lock()
+        self.begun = False
+
+    def start(self) -> None:
+        with self._lock:
+            if self.begun:
+                return
+            self.begun = True
+        Thread(target=self._run, name=self._act.__name__, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._act()
+        except Exception:
+            logger.exception("%s failed in the background", self._act.__name__)
+        finally:
+            connections.close_all()

@@ -1,0 +1,58 @@
+import signal
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from eventstore import wiring
+from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+
+
+class Command(BaseCommand):
+    help = (
+        "Bring read models up to the log and keep them there. SIGTERM and Ctrl-C finish the batch "
+        "and exit with 0; an event that this code cannot read ends it with 1. Several may run."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stopped = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="stop where the log is settled now")
+        parser.add_argument(
+            "--projection",
+            metavar="NAME",
+            action="append",
+            dest="names",
+            help="only this read model; may be repeated",
+        )
+
+    def handle(self, *, once: bool, names: list[str] | None, **options: Any) -> None:
+        known = wiring.projections()
+        if unknown := sorted(set(names or ()) - known.keys()):
+            raise CommandError(
+                f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
+            )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        wanted = [name for name in known if not names or name in names]
+        self.stderr.write(f"Following the log: {', '.join(wanted)}")
+        try:
+            wiring.follower(wanted, stopped=lambda: self._stopped).run(once=once)
+        except (CursorBeyondLog, ImproperlyConfigured, UndecodableEvent, UnsafeLogRead) as error:
+            raise CommandError(str(error)) from error
+        except Error as error:
+            raise CommandError(f"The database cannot be asked: {error}".strip()) from error
+        positions = ", ".join(
+            f"{name} at {checkpoint.position}"
+            for name, checkpoint in wiring.checkpoints().all().items()
+            if name in wanted
+        )
+        self.stdout.write(f"{'stopped' if self._stopped else 'done'}: {positions}")
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopped = True
