@@ -23,6 +23,7 @@ from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, history
 from eventstore.api import openapi
+from eventstore.api.parameters import single_values
 from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
@@ -79,9 +80,8 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        if self.action != "list" and request.query_params:
-            unknown = {name: ["There is no such parameter."] for name in request.query_params}
-            raise ValidationError(unknown, code="invalid_parameter")
+        if self.action != "list":
+            single_values(request.query_params, ())
 
     @extend_schema(operation_id="candidates_list")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
