@@ -12,8 +12,9 @@ from django.utils import timezone
 from eventstore.application.ports import EventPublisher, EventStore, Projector
 from eventstore.application.projection import Projection
 from eventstore.application.snapshots import Snapshots
-from eventstore.domain.events import DomainEvent
+from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.infrastructure import log
+from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.log import Holder as Holder
@@ -22,6 +23,7 @@ from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.messaging.message import cloud_event
 from eventstore.infrastructure.rotation import rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
@@ -93,6 +95,12 @@ def compared_schemas(kept: Mapping[str, Any]) -> ComparedSchemas:
 
 def event_store() -> EventStore:
     return _store
+
+
+def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
+    """As other processes and systems are given them. Mints the log's id when there is none."""
+    source = log_id()
+    return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
 
 
 def snapshots() -> Snapshots:

@@ -23,6 +23,7 @@ _WITH_BODY = {
     422: "The key was used before for a command with other content.",
 }
 _WITH_VERSION = {412: "The version is not the newest: the answer says who made that, and when."}
+_WITH_CURSOR = {409: "The log does not reach `after`: it is not the one that you have read."}
 _EXAMPLES = {
     409: problem(
         409,
@@ -58,21 +59,25 @@ class ProblemAutoSchema(AutoSchema):
         if operation is None:
             return None
         problems = dict(_EVERY)
+        parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
         if "{id}" in self.path:
             problems |= _WITH_ID
         if self.method == "POST":
             problems |= _WITH_BODY
-        if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
+        if "If-Match" in parameters:
             problems |= _WITH_VERSION
+        if "after" in parameters:
+            problems |= _WITH_CURSOR
         for status, description in sorted(problems.items()):
-            operation["responses"][str(status)] = _response(status, description)
+            example = _EXAMPLES.get(status) if self.method == "POST" else None
+            operation["responses"][str(status)] = _response(status, description, example)
         return operation
 
 
-def _response(status: int, description: str) -> dict[str, Any]:
+def _response(status: int, description: str, example: Any) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if status in _EXAMPLES:
-        content["example"] = _EXAMPLES[status]
+    if example:
+        content["example"] = example
     return {
         "description": f"{HTTPStatus(status).phrase}. {description}",
         "content": {CONTENT_TYPE: content},
