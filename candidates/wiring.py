@@ -10,9 +10,11 @@ from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
+from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
+from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection
 from eventstore import wiring as eventstore
 from eventstore.application.ports import EventPublisher, EventStore
@@ -58,6 +60,11 @@ def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEve
     if not recorded or recorded[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
     return recorded
+
+
+def what_if(threshold: float) -> WhatIf:
+    """What this threshold would change, counted on the rows of now."""
+    return WhatIf.of(threshold, counted(threshold))
 
 
 def event_data(event: DomainEvent) -> dict[str, Any]:

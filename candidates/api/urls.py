@@ -1,7 +1,9 @@
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from candidates.api.views import CandidateViewSet
+from candidates.api.what_if import WhatIfView
 
 router = SimpleRouter()
 router.register("candidates", CandidateViewSet, basename="candidate")
-urlpatterns = router.urls
+urlpatterns = [path("what-if/", WhatIfView.as_view(), name="what-if"), *router.urls]

@@ -56,6 +56,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     names = "list add read history standby invite reject undo rescore profile note retract"
     assert set(_operations(document)) == {
         *(f"candidates_{name}" for name in names.split()),
+        "candidates_what_if",
         "events_feed",
     }
 
@@ -64,11 +65,12 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
     for name, operation in _operations(document).items():
         problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
         expected = {"400", "401", "403", "406"}
-        if name not in ("candidates_list", "candidates_add", "events_feed"):
+        reads = {"candidates_list", "candidates_read", "candidates_history", "candidates_what_if"}
+        if name not in {"candidates_list", "candidates_add", "candidates_what_if", "events_feed"}:
             expected |= {"404"}
         if name == "events_feed":
             expected |= {"409"}
-        elif name not in ("candidates_list", "candidates_read", "candidates_history"):
+        elif name not in reads:
             expected |= {"409", "411", "413", "415", "422"}
         if expected >= {"404", "409"}:
             expected |= {"412"}
@@ -133,6 +135,8 @@ def test_answers_are_as_the_document_says(
     _check(document, "candidates_list", api.get(URL))
     api.post(URL, {"profile": {}, "score": 0})
     _check(document, "candidates_list", api.get(f"{URL}?page_size=1"))
+    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=0&page_size=1"))
+    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=x"))
     for answer in (api.post(f"{url}invite/"), api.post(f"{url}invite/", {"x": 1})):
         _check(document, "candidates_invite", answer)
 
