@@ -111,3 +111,31 @@ class CandidateProjection(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.id)
+
+
+class StatusSpan(models.Model):
+    """One stay of a candidate in a status. Written by its projector alone; statistics count it."""
+
+    pk = models.CompositePrimaryKey("candidate", "version")
+    candidate = models.UUIDField()
+    version = models.PositiveIntegerField()
+    """Of the event that opened it."""
+    shown_version = models.PositiveIntegerField(null=True)
+    """What the candidate's spans show; on the newest alone."""
+    status = models.CharField(
+        max_length=20, choices=[(status.value, status.value.capitalize()) for status in Status]
+    )
+    source = _lifted()
+    reason = models.CharField(max_length=20, default="", choices=list(REASONS.items()))
+    since = models.DateTimeField()
+    until = models.DateTimeField(null=True)
+    recorded_since = models.DateTimeField()
+    recorded_until = models.DateTimeField(null=True)
+    undone_at = models.DateTimeField(null=True)
+    undone_recorded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.candidate}/{self.version} {self.status}"

@@ -10,23 +10,27 @@ from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
+from candidates.application.span_projector import StatusSpanProjector
 from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.infrastructure.what_if import counted
-from candidates.models import CandidateProjection
+from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
 from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
 
+PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
+
 
 def register() -> None:
     """Once, when the app is ready."""
     eventstore.register_events(get_args(CandidateEvent), upcasters=UPCASTERS)
     eventstore.register_projection(CandidateProjector(), CandidateProjection)
+    eventstore.register_projection(StatusSpanProjector(), StatusSpan)
 
 
 def candidate_service() -> CandidateService:
@@ -50,8 +54,9 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
 
 
 def repair() -> int:
-    """Bring every row that is missing or behind up to the log. Returns how many there were."""
-    return eventstore.projections()[CandidateProjector.name].repair()
+    """Bring every row that is missing or behind up to the log. Returns how many streams had one."""
+    projections = eventstore.projections()
+    return max(projections[name].repair() for name in PROJECTIONS)
 
 
 def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEvent]:

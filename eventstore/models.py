@@ -1,4 +1,4 @@
-"""The log's table, its snapshots, and the column type that read models keep JSON in."""
+"""The log's table, what stands beside it, and the column type that read models keep JSON in."""
 
 import json
 from typing import Any
@@ -108,6 +108,49 @@ class Snapshot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream_type} {self.stream_id}/{self.version}"
+
+
+class Checkpoint(models.Model):
+    """How far a projection has handled the log, and with which of its schemas."""
+
+    projection = models.CharField(max_length=100, primary_key=True)
+    # Of an event at or below the settled position; 0 before the first.
+    position = models.BigIntegerField(default=0)
+    schema = models.PositiveSmallIntegerField()
+    # The heartbeat of whoever follows the log, also while there is nothing to do.
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.projection} at {self.position}"
+
+
+class ParkedStream(models.Model):
+    """A stream that a projection failed on: what comes behind the event waits in the log."""
+
+    projection = models.CharField(max_length=100)
+    stream_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    event_type = models.CharField(max_length=200)
+    # The exception's class and place, never its text, which may quote somebody's data.
+    error = models.CharField(max_length=500)
+    attempts = models.PositiveIntegerField(default=1)
+    parked_at = models.DateTimeField()
+    # NULL: not by itself any more.
+    retry_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["projection", "stream_id"], name="eventstore_parked_stream"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.projection} {self.stream_id}/{self.version}"
 
 
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time

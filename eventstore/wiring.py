@@ -9,7 +9,8 @@ from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from eventstore.application.ports import EventPublisher, EventStore, Projector
+from eventstore.application.folding import Projector
+from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.projection import Projection
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
@@ -54,7 +55,7 @@ def register_events(
 
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
-    """Feed `model`, one row a stream, from every event published from now on."""
+    """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
     projection = Projection(projector, rows=DjangoProjectionRows(model), store=_store)
     _projections[projection.name] = projection
     _local.subscribe(projection)

@@ -21,7 +21,7 @@ from candidates.domain.events import (
 from eventstore.domain.events import RecordedEvent
 
 SCHEMA = 1
-"""Of the projection. Counts up when the columns, or what they mean, change."""
+"""Of the projection, as the API shows it beside a version."""
 LIFTED_LENGTH = 200
 """Characters of a profile value that a column shows; the profile keeps all of it."""
 
@@ -52,6 +52,7 @@ class CandidateProjector:
 
     name: ClassVar[str] = "candidates"
     stream_type: ClassVar[str] = "candidate"
+    schema: ClassVar[int] = SCHEMA
 
     def changes(self, recorded: RecordedEvent) -> Mapping[str, object]:
         event = cast(CandidateEvent, recorded.event)
@@ -96,21 +97,21 @@ class CandidateProjector:
 
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     """The profile, the known values lifted out of it, and the keys they are compared by."""
-    lifted = {column: _text(profile.get(key)) for key, column in _LIFTED.items()}
-    name = _text(profile.get("name")) or " ".join(
-        part for key in ("first_name", "last_name") if (part := _text(profile.get(key)))
+    texts = {column: lifted(profile.get(key)) for key, column in _LIFTED.items()}
+    name = lifted(profile.get("name")) or " ".join(
+        part for key in ("first_name", "last_name") if (part := lifted(profile.get(key)))
     )
     tags = profile.get("tags")
-    searchable = (name, lifted["email"], lifted["applied_position"], lifted["location"])
+    searchable = (name, texts["email"], texts["applied_position"], texts["location"])
     return {
         "profile": profile,
         "name": name[:LIFTED_LENGTH],
-        **lifted,
-        "tags": [_text(tag) for tag in tags if _text(tag)]
+        **texts,
+        "tags": [lifted(tag) for tag in tags if lifted(tag)]
         if isinstance(tags, (list, tuple))
         else [],
-        "email_key": email_key(lifted["email"])[:LIFTED_LENGTH],
-        "phone_key": phone_key(lifted["phone"])[:LIFTED_LENGTH],
+        "email_key": email_key(texts["email"])[:LIFTED_LENGTH],
+        "phone_key": phone_key(texts["phone"])[:LIFTED_LENGTH],
         "search_key": folded(" ".join(part for part in searchable if part)),
     }
 
@@ -125,7 +126,7 @@ def _status(status: Status, recorded: RecordedEvent) -> dict[str, object]:
     return {"status": status.value, "status_since": recorded.occurred_at}
 
 
-def _text(value: object) -> str:
+def lifted(value: object) -> str:
     """Text and numbers as a column shows them; anything else stays in the profile alone."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""

@@ -1,10 +1,11 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from eventstore.application.folding import Changes, FoldedStream
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -123,44 +124,29 @@ class EventHandler(Protocol):
         """Events of one stream, in version order. The same may come twice or be missing."""
 
 
-class Projector(Protocol):
-    """Folds the events of one kind of stream into the columns of one row a stream."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def stream_type(self) -> str: ...
-
-    def changes(self, recorded: RecordedEvent) -> Mapping[str, object]:
-        """The column values that this event sets. Pure; needs no earlier event."""
-
-
 class ProjectionRows(Protocol):
-    """The rows of a read model, one a stream, each at the version it shows."""
+    """The rows of a read model, each stream's at the version that they show."""
 
     def version(self, stream_id: UUID) -> int:
         """0 where there is no row."""
 
-    def advance(
-        self, stream_id: UUID, *, expected: int, version: int, changes: Mapping[str, object]
-    ) -> bool:
-        """Compare-and-set: write only if the row is at `expected` (0: there is none).
+    def advance(self, stream_id: UUID, *, expected: int, version: int, changes: Changes) -> bool:
+        """Compare-and-set: write only if the rows are at `expected` (0: there are none).
 
-        False, and nothing written, where it is not.
+        False, and nothing written, where they are not.
         """
 
-    def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
-        """Put `(stream id, version, columns)` in place of every row, at once for all readers.
+    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+        """Put these in place of every row, at once for all readers.
 
-        `rows` is consumed inside. Returns how many there are now.
+        `streams` is consumed inside. Returns how many rows there are now.
         """
 
-    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
-        """Add rows where there are none; one that is there by now stays as it is.
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+        """Add a stream's rows where there are none; those there by now stay as they are.
 
-        Returns how many were offered.
+        Returns how many rows were offered.
         """
 
-    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
-        """The streams whose row is missing or older than the log, with the row's version (or 0)."""
+    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
+        """The streams whose rows are missing or older than the log, with their version (or 0)."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid5
 
 from eventstore.domain.exceptions import InvalidValue, OccurredInFuture, OccurredOutOfOrder
@@ -37,9 +37,12 @@ class Metadata:
     """Free keys, any JSON value. A key may not be the name of a field above."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEvent:
-    """An event as the store returns it and handlers receive it."""
+class RecordedEvent(NamedTuple):
+    """An event as the store returns it and handlers receive it.
+
+    A tuple, since every event of the log is put into one: a frozen dataclass takes five times as
+    long to make.
+    """
 
     event: DomainEvent
     event_id: UUID

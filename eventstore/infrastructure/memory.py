@@ -1,13 +1,14 @@
 """Twins of the adapters that need no database: for tests, and for trying things out."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from threading import Lock
 from uuid import UUID
 
+from eventstore.application.folding import Changes, FoldedStream, advanced
 from eventstore.application.ports import EventStore
 from eventstore.domain.events import (
     DomainEvent,
@@ -224,42 +225,44 @@ class InMemorySnapshotStore:
 
 
 class InMemoryProjectionRows:
-    """A read model in a dictionary: stream id -> (version, columns)."""
+    """A read model in a dictionary: stream id -> its rows and their version."""
 
     def __init__(self, store: InMemoryEventStore) -> None:
         self._store = store
         self._lock = Lock()
-        self.rows: dict[UUID, tuple[int, dict[str, object]]] = {}
+        self.streams: dict[UUID, FoldedStream] = {}
 
     def version(self, stream_id: UUID) -> int:
-        return self.rows[stream_id][0] if stream_id in self.rows else 0
+        return self.streams[stream_id].version if stream_id in self.streams else 0
 
-    def advance(
-        self, stream_id: UUID, *, expected: int, version: int, changes: Mapping[str, object]
-    ) -> bool:
+    def advance(self, stream_id: UUID, *, expected: int, version: int, changes: Changes) -> bool:
         with self._lock:
-            at, columns = self.rows.get(stream_id, (0, {}))
-            if at != expected:
+            if self.version(stream_id) != expected:
                 return False
-            self.rows[stream_id] = version, {**columns, **changes}
+            before = self.streams.get(stream_id, FoldedStream(0, []))
+            self.streams[stream_id] = advanced(before, version, changes)
             return True
 
-    def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
-        rebuilt = {stream_id: (version, dict(columns)) for stream_id, version, columns in rows}
+    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+        rebuilt = dict(streams)
         with self._lock:
-            self.rows = rebuilt
-        return len(rebuilt)
+            self.streams = rebuilt
+        return sum(len(stream.rows) for stream in rebuilt.values())
 
-    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, object]]]) -> int:
-        offered = list(rows)
-        for stream_id, version, columns in offered:
-            self.advance(stream_id, expected=0, version=version, changes=columns)
-        return len(offered)
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+        count = 0
+        for stream_id, stream in streams:
+            with self._lock:
+                self.streams.setdefault(stream_id, stream)
+            count += len(stream.rows)
+        return count
 
-    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
+    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
         heads = {
             event.stream_id: event.version for event in self._store.read_by_stream(stream_type)
         }
-        for stream_id, newest in heads.items():
-            if (shown := self.version(stream_id)) < newest:
-                yield stream_id, shown
+        return [
+            (stream_id, shown)
+            for stream_id, newest in heads.items()
+            if (shown := self.version(stream_id)) < newest
+        ]

@@ -1,6 +1,11 @@
-"""A read model as a table with one row a stream: `id` is the stream, `version` what it shows."""
+"""A read model as a table: one row a stream, or a list of them of which the newest is current.
 
-from collections.abc import Iterable, Iterator, Mapping
+A table with one row a stream has the stream's id as primary key and `version`. One with a list has
+both as a composite primary key, `version` being that of the event that opened the row; its column
+`shown_version` says what the stream's rows show. It is NULL on every row but the newest.
+"""
+
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -9,52 +14,56 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Max, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
+from eventstore.application.folding import Changes, FoldedStream, NextRow
 from eventstore.models import StorageEvent
 
 BATCH = 500
 
 
 class DjangoProjectionRows:
-    """`model` needs a UUID primary key `id` and an integer `version`."""
-
     def __init__(self, model: type[models.Model]) -> None:
         self._model = model
+        key = model._meta.pk_fields
+        self._lists = len(key) > 1
+        self._stream = key[0].attname
+        self._shown = "shown_version" if self._lists else "version"
+        self._columns = [
+            field.attname
+            for field in model._meta.concrete_fields
+            if field.attname not in (self._stream, "version", self._shown)
+        ]
 
     def version(self, stream_id: UUID) -> int:
-        rows = self._model._default_manager.filter(pk=stream_id)
-        return int(rows.values_list("version", flat=True).first() or 0)
+        return int(self._rows(stream_id).aggregate(shown=Max(self._shown))["shown"] or 0)
 
-    def advance(
-        self, stream_id: UUID, *, expected: int, version: int, changes: Mapping[str, Any]
-    ) -> bool:
-        rows = self._model._default_manager.filter(pk=stream_id)
+    def advance(self, stream_id: UUID, *, expected: int, version: int, changes: Changes) -> bool:
+        if isinstance(changes, NextRow):
+            return self._open_next(stream_id, expected, version, changes)
         if expected:
-            return bool(rows.filter(version=expected).update(version=version, **changes))
-        try:
-            with transaction.atomic():
-                self._model._default_manager.create(pk=stream_id, version=version, **changes)
-        except IntegrityError:
-            if rows.exists():
-                return False
-            raise
-        return True
+            newest = self._rows(stream_id).filter(**{self._shown: expected})
+            return bool(newest.update(**{self._shown: version}, **changes))
+        return self._add(stream_id, FoldedStream(version, [(1, {**changes})]))
 
-    def replace_all(self, rows: Iterable[tuple[UUID, int, Mapping[str, Any]]]) -> int:
+    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         with transaction.atomic():
             self._model._default_manager.all().delete()
             # A row that a command adds meanwhile stays: whoever added it keeps it up to date.
-            return self.add_missing(rows)
+            return self.add_missing(streams)
 
-    def add_missing(self, rows: Iterable[tuple[UUID, int, Mapping[str, Any]]]) -> int:
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         count = 0
-        fresh = (self._model(pk=id, version=version, **columns) for id, version, columns in rows)
+        fresh = (row for stream_id, stream in streams for row in self._made(stream_id, stream))
         while batch := list(islice(fresh, BATCH)):
             self._model._default_manager.bulk_create(batch, ignore_conflicts=True)
             count += len(batch)
         return count
 
-    def behind(self, stream_type: str) -> Iterator[tuple[UUID, int]]:
-        shown = self._model._default_manager.filter(pk=OuterRef("stream_id")).values("version")[:1]
+    def behind(self, stream_type: str) -> list[tuple[UUID, int]]:
+        shown = (
+            self._model._default_manager.filter(**{self._stream: OuterRef("stream_id")})
+            .order_by(models.F(self._shown).desc(nulls_last=True))
+            .values(self._shown)[:1]
+        )
         streams = (
             StorageEvent.objects.filter(stream_type=stream_type)
             .values("stream_id")
@@ -62,5 +71,46 @@ class DjangoProjectionRows:
             .filter(newest__gt=models.F("shown"))
             .values_list("stream_id", "shown")
         )
-        # Listed first: the caller changes the rows that the question is about.
-        yield from list(streams)
+        return list(streams)
+
+    def _open_next(self, stream_id: UUID, expected: int, version: int, changes: NextRow) -> bool:
+        if not expected:
+            return self._add(stream_id, FoldedStream(version, [(1, {**changes.columns})]))
+        with transaction.atomic():
+            newest = self._rows(stream_id).filter(**{self._shown: expected})
+            taken_over = newest.select_for_update().values(*self._columns).first()
+            if taken_over is None:
+                return False
+            newest.update(**{self._shown: None}, **changes.closing)
+            if changes.marking:
+                marked = self._rows(stream_id).filter(version__gte=changes.marked_from)
+                marked.update(**changes.marking)
+            columns = {**taken_over, **changes.columns}
+            self._model._default_manager.bulk_create(
+                self._made(stream_id, FoldedStream(version, [(version, columns)]))
+            )
+            return True
+
+    def _add(self, stream_id: UUID, stream: FoldedStream) -> bool:
+        try:
+            with transaction.atomic():
+                self._model._default_manager.bulk_create(self._made(stream_id, stream))
+        except IntegrityError:
+            if self._rows(stream_id).exists():
+                return False
+            raise
+        return True
+
+    def _made(self, stream_id: UUID, stream: FoldedStream) -> Iterator[models.Model]:
+        if not self._lists:
+            ((_, columns),) = stream.rows
+            yield self._model(pk=stream_id, version=stream.version, **columns)
+            return
+        newest = stream.rows[-1][0]
+        for opened, columns in stream.rows:
+            shown = stream.version if opened == newest else None
+            key = {self._stream: stream_id, "version": opened, self._shown: shown}
+            yield self._model(**key, **columns)
+
+    def _rows(self, stream_id: UUID) -> models.QuerySet[Any]:
+        return self._model._default_manager.filter(**{self._stream: stream_id})

@@ -8,9 +8,11 @@ from typing import Any, get_args
 import pytest
 
 from candidates.application.projector import CandidateProjector
+from candidates.application.span_projector import StatusSpanProjector
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
-from candidates.models import CandidateProjection
+from candidates.models import CandidateProjection, StatusSpan
+from eventstore.application.folding import Projector
 from eventstore.application.ports import EventStore, ProjectionRows, SnapshotStore
 from eventstore.application.projection import Projection
 from eventstore.infrastructure.keys import Keyring
@@ -100,31 +102,50 @@ class ReadModel:
 
     store: EventStore
     rows: ProjectionRows
+    projector: Projector
     projection: Projection
-    look: Callable[[], dict[Any, dict[str, Any]]]
+    look: Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(params=[CandidateProjector(), StatusSpanProjector()], ids=lambda p: p.name)
+def projector(request: pytest.FixtureRequest) -> Any:
+    """One that keeps a row a stream, and one that keeps a list of them."""
+    return request.param
 
 
 @pytest.fixture(
     params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
 )
-def read_model(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> ReadModel:
+def read_model(
+    request: pytest.FixtureRequest, projector: Projector, mapper: EventMapper, clock: Clock
+) -> ReadModel:
     if request.param == "memory":
         memory = InMemoryEventStore(mapper, clock=clock)
         kept = InMemoryProjectionRows(memory)
         return _read_model(
+            projector,
             memory,
             kept,
-            lambda: {id: {"version": at, **row} for id, (at, row) in kept.rows.items()},
+            lambda: [
+                {"stream": id, "shown": stream.version, "opened": opened, **columns}
+                for id, stream in sorted(kept.streams.items())
+                for opened, columns in stream.rows
+            ],
         )
+    model = {"candidates": CandidateProjection, "status_spans": StatusSpan}[projector.name]
     return _read_model(
+        projector,
         DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock),
-        DjangoProjectionRows(CandidateProjection),
-        lambda: {row["id"]: dict(row) for row in CandidateProjection.objects.values()},
+        DjangoProjectionRows(model),
+        lambda: list(model._default_manager.order_by("pk").values()),
     )
 
 
 def _read_model(
-    store: EventStore, rows: ProjectionRows, look: Callable[[], dict[Any, dict[str, Any]]]
+    projector: Projector,
+    store: EventStore,
+    rows: ProjectionRows,
+    look: Callable[[], list[dict[str, Any]]],
 ) -> ReadModel:
-    projection = Projection(CandidateProjector(), rows=rows, store=store)
-    return ReadModel(store=store, rows=rows, projection=projection, look=look)
+    projection = Projection(projector, rows=rows, store=store)
+    return ReadModel(store=store, rows=rows, projector=projector, projection=projection, look=look)

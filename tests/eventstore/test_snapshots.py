@@ -323,7 +323,7 @@ def test_whatever_becomes_of_its_snapshots_a_candidate_gets_the_same_answers(
             result = of.handle(command, context(command_id=command_id))
             # Ciphertexts, and so hashes, differ between any two stores.
             return replace(
-                result, events=tuple(replace(event, hash=b"") for event in result.events)
+                result, events=tuple(event._replace(hash=b"") for event in result.events)
             )
         except DomainError as error:
             return type(error), vars(error)

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         for name, projection in wiring.projections().items():
             self.stderr.write(f"Rebuilding {name} …")
             replayed = projection.replay()
-            events += replayed.events
+            events = max(events, replayed.events)
             rows += replayed.rows
         seconds = time.monotonic() - started
         self.stdout.write(

@@ -1,0 +1,79 @@
+"""Folds a candidate's events into spans: one row for each stay in a status."""
+
+from typing import ClassVar, cast
+
+from candidates.application.projector import lifted
+from candidates.domain.events import (
+    CandidateAdded,
+    CandidateDecisionUndone,
+    CandidateEvent,
+    CandidateInvited,
+    CandidateMovedToStandby,
+    CandidateProfileChanged,
+    CandidateRejected,
+    CandidateRetracted,
+    Status,
+)
+from eventstore.application.folding import Changes, NextRow
+from eventstore.domain.events import RecordedEvent
+
+
+class StatusSpanProjector:
+    """What statistics count. A stay that was undone is marked, not removed: it counts as of then.
+
+    Undoing takes back the newest decision that stands, so every span since that decision rests on
+    it, or on later ones that were undone before. A retraction takes back the add, and so all.
+    An erasure opens and closes nothing: the candidate stays counted as it was.
+    """
+
+    name: ClassVar[str] = "status_spans"
+    stream_type: ClassVar[str] = "candidate"
+    schema: ClassVar[int] = 1
+
+    def changes(self, recorded: RecordedEvent) -> Changes:
+        match cast(CandidateEvent, recorded.event):
+            case CandidateAdded(profile=profile):
+                return {
+                    **_opened(Status.ADDED, recorded),
+                    "source": lifted(profile.get("source")),
+                    "until": None,
+                    "recorded_until": None,
+                    "undone_at": None,
+                    "undone_recorded_at": None,
+                }
+            case CandidateMovedToStandby():
+                return NextRow(_opened(Status.STANDBY, recorded), _closed(recorded))
+            case CandidateInvited():
+                return NextRow(_opened(Status.INVITED, recorded), _closed(recorded))
+            case CandidateRejected(reason=reason):
+                opened = _opened(Status.REJECTED, recorded) | {"reason": reason.value}
+                return NextRow(opened, _closed(recorded))
+            case CandidateDecisionUndone(undone_version=undone_version, status=status):
+                return NextRow(
+                    _opened(status, recorded), _closed(recorded), _undone(recorded), undone_version
+                )
+            case CandidateRetracted():
+                return NextRow(
+                    _opened(Status.RETRACTED, recorded), _closed(recorded), _undone(recorded)
+                )
+            case CandidateProfileChanged(profile=profile):
+                return {"source": lifted(profile.get("source"))}
+            case _:
+                return {}
+
+
+def _opened(status: Status, recorded: RecordedEvent) -> dict[str, object]:
+    return {
+        "status": status.value,
+        "reason": "",
+        "since": recorded.occurred_at,
+        "recorded_since": recorded.recorded_at,
+    }
+
+
+def _closed(recorded: RecordedEvent) -> dict[str, object]:
+    return {"until": recorded.occurred_at, "recorded_until": recorded.recorded_at}
+
+
+def _undone(recorded: RecordedEvent) -> dict[str, object]:
+    return {"undone_at": recorded.occurred_at, "undone_recorded_at": recorded.recorded_at}

@@ -1,0 +1,110 @@
+"""What events do to the rows of a read model, and how that adds up."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
+
+from eventstore.domain.events import RecordedEvent
+
+Columns: TypeAlias = Mapping[str, object]
+"""Values by the name of their column."""
+
+
+class NextRow(NamedTuple):
+    """An event that closes the stream's newest row and opens another behind it."""
+
+    columns: Columns
+    """Of the row that is opened. What they do not name is taken over from the row before."""
+    closing: Columns = {}
+    """Set on the row before."""
+    marking: Columns = {}
+    """Set on every row that was opened at version `marked_from` or later, but not on the new."""
+    marked_from: int = 0
+
+
+Changes: TypeAlias = Columns | NextRow
+"""What one event does: columns overwrite the newest row, or make the first."""
+
+
+class Projector(Protocol):
+    """Folds the events of one kind of stream into rows of that stream: often one, or a list."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stream_type(self) -> str: ...
+
+    @property
+    def schema(self) -> int:
+        """Counts up when the columns, or what they mean, change: the rows are stale until then."""
+
+    def changes(self, recorded: RecordedEvent) -> Changes:
+        """What this event sets. Pure; needs no earlier event and no row."""
+
+
+Rows: TypeAlias = list[tuple[int, dict[str, object]]]
+"""`(version of the event that opened it, columns)`, the oldest first."""
+
+
+class FoldedStream(NamedTuple):
+    """The rows of one stream, as they are when it has been folded up to `version`."""
+
+    version: int
+    rows: Rows
+
+
+def fold(projector: Projector, stream: Iterable[RecordedEvent]) -> FoldedStream:
+    """From the stream's first event on, in version order; no rows where there are no events."""
+    rows: Rows = []
+    version = 0
+    changes_of = projector.changes
+    for recorded in stream:
+        version = recorded.version
+        _apply(changes_of(recorded), version, rows)
+    return FoldedStream(version, rows)
+
+
+def advanced(stream: FoldedStream, version: int, changes: Changes) -> FoldedStream:
+    """The stream after one more step; the given one stays as it is."""
+    rows = [(opened, {**columns}) for opened, columns in stream.rows]
+    _apply(changes, version, rows)
+    return FoldedStream(version, rows)
+
+
+def _apply(changes: Changes, version: int, rows: Rows) -> None:
+    if not isinstance(changes, NextRow):
+        if rows:
+            rows[-1][1].update(changes)
+        else:
+            rows.append((1, {**changes}))
+        return
+    columns = {**(rows[-1][1] if rows else {}), **changes.columns}
+    if rows:
+        rows[-1][1].update(changes.closing)
+    if changes.marking:
+        for opened, marked in rows:
+            if opened >= changes.marked_from:
+                marked.update(changes.marking)
+    rows.append((version, columns))
+
+
+def steps(
+    projector: Projector, events: Iterable[RecordedEvent]
+) -> Iterator[tuple[int, int, Changes]]:
+    """`(version before, version after, changes)`: events that only overwrite are taken together."""
+    merged: dict[str, object] | None = None
+    before = after = 0
+    for recorded in events:
+        changes = projector.changes(recorded)
+        if isinstance(changes, NextRow):
+            if merged is not None:
+                yield before, after, merged
+                merged = None
+            yield recorded.version - 1, recorded.version, changes
+        elif merged is None:
+            before, after, merged = recorded.version - 1, recorded.version, dict(changes)
+        else:
+            after = recorded.version
+            merged.update(changes)
+    if merged is not None:
+        yield before, after, merged
