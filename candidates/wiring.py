@@ -5,9 +5,11 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 from django.conf import settings
+from django.utils import timezone
 
 from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
+from candidates.application.past import past_columns
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
 from candidates.application.span_projector import StatusSpanProjector
@@ -18,6 +20,7 @@ from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
+from eventstore.application.past import Moment
 from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
@@ -65,6 +68,15 @@ def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEve
     if not recorded or recorded[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
     return recorded
+
+
+def candidate_at(candidate_id: UUID, moment: Moment) -> CandidateProjection:
+    """The row as it was, folded from the events anew; it is in no table.
+
+    Raises AggregateNotFound, and what `past_of` does.
+    """
+    version, columns = past_columns(history(candidate_id), moment, now=timezone.now())
+    return CandidateProjection(id=candidate_id, version=version, **columns)
 
 
 def what_if(threshold: float) -> WhatIf:

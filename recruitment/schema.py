@@ -15,6 +15,7 @@ _EVERY = {
     406: "The answer is JSON, which the request does not accept.",
 }
 _WITH_ID = {404: "Nothing is stored under this id."}
+_WITH_MOMENT = {404: "Nothing is stored under this id, or nothing was by then."}
 _WITH_BODY = {
     409: "A rule says no: `code` says which, further members hold the values it compared.",
     411: "The body came in chunks, without its length.",
@@ -62,6 +63,8 @@ class ProblemAutoSchema(AutoSchema):
         parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
         if "{id}" in self.path:
             problems |= _WITH_ID
+        if "as_of" in parameters:
+            problems |= _WITH_MOMENT
         if self.method == "POST":
             problems |= _WITH_BODY
         if "If-Match" in parameters:

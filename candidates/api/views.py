@@ -21,8 +21,9 @@ from candidates.application.commands import CandidateCommand
 from candidates.application.projector import SCHEMA
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
-from candidates.wiring import candidate_service, history
+from candidates.wiring import candidate_at, candidate_service, history
 from eventstore.api import openapi
+from eventstore.api.moments import PAST, moment_of
 from eventstore.api.parameters import single_values
 from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
@@ -80,7 +81,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        if self.action != "list":
+        if self.action not in ("list", "retrieve"):
             single_values(request.query_params, ())
 
     @extend_schema(operation_id="candidates_list")
@@ -111,11 +112,17 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             200: bodies.CandidateSerializer,
             304: OpenApiResponse(description="Nothing has changed since."),
         },
-        parameters=[openapi.ID, openapi.IF_NONE_MATCH, openapi.ETAG],
+        parameters=[openapi.ID, *PAST, openapi.IF_NONE_MATCH, openapi.ETAG],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        """One candidate as the newest decisions left it, retracted ones too."""
-        candidate_id = id_in_path(id)
+        """One candidate as the newest decisions left it, retracted ones too.
+
+        With one of `as_of`, `known_at` and `version` as it was then, in the same shape and without
+        an ETag: an erasure changes the past too, and no decision rests on it.
+        """
+        moment, candidate_id = moment_of(request), id_in_path(id)
+        if moment is not None:
+            return Response(self.get_serializer(candidate_at(candidate_id, moment)).data)
         candidate = self.queryset.filter(pk=candidate_id).first()
         if candidate is None:
             raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -32,3 +34,17 @@ def whole_number(name: str, text: str, *, minimum: int, maximum: int) -> int:
         detail = f"It is a number from {minimum} to {maximum}."
         raise ValidationError({name: [detail]}, code="out_of_range")
     return int(text)
+
+
+def instant(name: str, text: str) -> datetime:
+    """A time with its offset, as RFC 3339 writes it. Raises ValidationError for anything else.
+
+    Without an offset nobody could say which moment of the day is meant.
+    """
+    form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    if re.fullmatch(form + r"(Z|[+-][0-9]{2}:[0-9]{2})", text):
+        # Refused where the calendar or the clock has no such day or minute.
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    detail = "It is a time such as 2026-03-01T12:00:00Z; the + of an offset is written %2B."
+    raise ValidationError({name: [detail]}, code="unreadable_time")

@@ -131,6 +131,8 @@ def test_answers_are_as_the_document_says(
     for name, body in steps:
         _check(document, f"candidates_{name}", api.post(f"{url}{name}/", body))
         _check(document, "candidates_read", api.get(url))
+    for moment in ("version=1", "version=9", "as_of=2020-01-01T00:00:00Z", "known_at=x"):
+        _check(document, "candidates_read", api.get(f"{url}?{moment}"))
     _check(document, "candidates_history", api.get(f"{url}history/"))
     _check(document, "candidates_list", api.get(URL))
     api.post(URL, {"profile": {}, "score": 0})
