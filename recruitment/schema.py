@@ -23,7 +23,10 @@ _WITH_BODY = {
     415: "The body is not JSON.",
     422: "The key was used before for a command with other content.",
 }
-_WITH_VERSION = {412: "The version is not the newest: the answer says who made that, and when."}
+_WITH_VERSION = {
+    412: "The version is not the newest: the answer says who made that, and when.",
+    428: "This server requires If-Match, or expected_version in a batch, and there is none.",
+}
 _WITH_CURSOR = {409: "The log does not reach `after`: it is not the one that you have read."}
 _EXAMPLES = {
     409: problem(
@@ -61,13 +64,14 @@ class ProblemAutoSchema(AutoSchema):
             return None
         problems = dict(_EVERY)
         parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
-        if "{id}" in self.path:
+        names_candidates = getattr(self.view, "names_candidates", False)
+        if "{id}" in self.path or names_candidates:
             problems |= _WITH_ID
         if "as_of" in parameters:
             problems |= _WITH_MOMENT
         if self.method == "POST":
             problems |= _WITH_BODY
-        if "If-Match" in parameters:
+        if "If-Match" in parameters or names_candidates:
             problems |= _WITH_VERSION
         if "after" in parameters:
             problems |= _WITH_CURSOR

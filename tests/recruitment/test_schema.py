@@ -56,6 +56,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     names = "list add read history standby invite reject undo rescore profile note retract"
     assert set(_operations(document)) == {
         *(f"candidates_{name}" for name in names.split()),
+        "candidates_commands",
         "candidates_what_if",
         "events_feed",
     }
@@ -73,7 +74,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         elif name not in reads:
             expected |= {"409", "411", "413", "415", "422"}
         if expected >= {"404", "409"}:
-            expected |= {"412"}
+            expected |= {"412", "428"}
         assert set(problems) == expected
         assert all(list(r["content"]) == ["application/problem+json"] for r in problems.values())
         assert all(r["description"] for r in problems.values())
@@ -85,7 +86,20 @@ def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> 
     schemas = document["components"]["schemas"]
     assert {name for name in schemas if name.endswith("Body")} == {
         f"{name}Body"
-        for name in ("Add", "Standby", "Reject", "Undo", "Rescore", "Profile", "Note", "Retract")
+        for name in (
+            *(
+                "Add",
+                "Standby",
+                "Invite",
+                "Reject",
+                "Undo",
+                "Rescore",
+                "Profile",
+                "Note",
+                "Retract",
+            ),
+            "Batch",
+        )
     }
     assert not any("description" in schemas[name] for name in schemas if name.endswith("Body"))
 
