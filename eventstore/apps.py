@@ -9,7 +9,14 @@ from django.db.models.signals import post_migrate
 class EventstoreConfig(AppConfig):
     name = "eventstore"
     verbose_name = "Event store"
-    groups = {"Operators": ["view_storageevent", "view_parkedstream", "retry_parkedstream"]}
+    groups = {
+        "Operators": [
+            "view_storageevent",
+            "read_feed",
+            "view_parkedstream",
+            "retry_parkedstream",
+        ]
+    }
 
     def ready(self) -> None:
         from eventstore.checks import check_log_guards
