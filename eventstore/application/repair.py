@@ -59,6 +59,8 @@ class Repair:
         position, end = self._checkpoints.all()[name].position, self._store.settled_end()
         if position > end:
             raise CursorBeyondLog(after=position, last=end)
+        # Before anything is healed: what fails only now is not tried twice.
+        parked = self._parked.listed(name, limit=limit)
         behind = self._projection.behind(after=position, until=end)
         complete = limit is None or len(behind) <= limit
         for start in range(0, len(behind[:limit]), STREAMS):
@@ -69,12 +71,12 @@ class Repair:
                 complete = checkpoint is not None and self._checkpoints.move(
                     name, expected=position, position=end
                 )
-        for parked in self._parked.listed(name, limit=limit):
+        for one in parked:
             if not go_on():
                 break
             with self._checkpoints.claimed(name) as checkpoint:
                 if checkpoint is not None:
-                    self._delivery.retry(parked.stream_id)
+                    self._delivery.retry(one.stream_id)
         return Repaired(streams=len(behind), complete=complete)
 
     def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> bool:

@@ -1,0 +1,437 @@
+"""What becomes of a read model that is followed, repaired and parked, on every adapter."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from eventstore.application.delivery import NothingToGoOnFrom, NotParked
+from eventstore.application.follower import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, Follower
+from eventstore.application.parking import DELAYS
+from eventstore.domain.events import Metadata, RecordedEvent
+from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
+from tests.contracts.conftest import Clock, ReadModel
+from tests.contracts.test_projection import HISTORY, rebuilt
+from tests.factories import added
+
+Broken = set[tuple[UUID, int]]
+RITA = Metadata(actor="rita", door="api")
+
+
+class World:
+    """A follower of one projection, with a clock that moves only while the follower sleeps."""
+
+    def __init__(self, model: ReadModel, clock: Clock) -> None:
+        self.model = model
+        self.clock = clock
+        self.pauses: list[float] = []
+        self.at: dict[int, Callable[[], object]] = {}
+        """What happens in the follower's pause of that number, counted from 1."""
+
+    def stored(self, *events: Any) -> list[RecordedEvent]:
+        return self.model.store.append(
+            "candidate", uuid4(), events or HISTORY, expected=0, metadata=RITA
+        )
+
+    def follower(self, stopped: Callable[[], bool] = lambda: False) -> Follower:
+        return Follower(
+            [self.model.delivery],
+            [self.model.repair],
+            store=self.model.store,
+            checkpoints=self.model.checkpoints,
+            parked=self.model.parked,
+            monotonic=lambda: self.clock.now.timestamp(),
+            sleep=self._sleep,
+            stopped=stopped,
+        )
+
+    def follow(self, *, pauses: int) -> None:
+        """Until the follower has slept so often."""
+        self.pauses = []
+        self.follower(stopped=lambda: len(self.pauses) >= pauses).run()
+
+    def follow_once(self) -> None:
+        self.follower().run(once=True)
+
+    def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.advance(seconds=seconds)
+        self.at.pop(len(self.pauses), lambda: None)()
+
+    @property
+    def position(self) -> int:
+        return self.model.checkpoints.all()[self.model.projection.name].position
+
+    def versions(self, *streams: list[RecordedEvent]) -> list[int]:
+        return [self.model.rows.version(stream[0].stream_id) for stream in streams]
+
+    def parked(self) -> list[tuple[UUID, int, int]]:
+        return [(p.stream_id, p.version, p.attempts) for p in self.model.parked.listed()]
+
+
+@pytest.fixture
+def world(read_model: ReadModel, clock: Clock) -> World:
+    return World(read_model, clock)
+
+
+@pytest.fixture
+def broken(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> Broken:
+    """The events that the projector fails on."""
+    on: Broken = set()
+    kind: Any = type(read_model.projector)
+    changes = kind.changes
+
+    def fail_on_some(self: Any, recorded: RecordedEvent) -> Any:
+        if (recorded.stream_id, recorded.version) in on:
+            raise ValueError("Zoë, zoe@example.org")
+        return changes(self, recorded)
+
+    monkeypatch.setattr(kind, "changes", fail_on_some)
+    return on
+
+
+@pytest.fixture
+def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The positions of events that nobody can decode."""
+    at: set[int] = set()
+    kind: Any = type(read_model.store)
+
+    def checked(read: Any) -> Any:
+        def found(self: Any, *args: Any, **terms: Any) -> list[RecordedEvent]:
+            events: list[RecordedEvent] = read(self, *args, **terms)
+            for recorded in events:
+                if recorded.position in at:
+                    raise UndecodableEvent(
+                        event_type="candidate.promoted",
+                        schema_version=1,
+                        event_id=recorded.event_id,
+                        position=recorded.position,
+                        reason="stored by newer code",
+                    )
+            return events
+
+        return found
+
+    for method in ("read_all", "read_stream"):
+        monkeypatch.setattr(kind, method, checked(getattr(kind, method)))
+    return at
+
+
+def test_once_goes_to_the_end_of_the_log_and_no_further(world: World) -> None:
+    first, second = world.stored(), world.stored(added())
+    world.follow_once()
+    assert world.position == second[-1].position
+    assert world.versions(first, second) == [8, 1]
+    assert world.model.look() == rebuilt(world.model)
+
+
+def test_once_on_an_empty_log_has_nothing_to_do(world: World) -> None:
+    world.follow_once()
+    assert (world.position, world.model.look()) == (0, [])
+
+
+def test_what_is_appended_meanwhile_is_shown(world: World) -> None:
+    streams: list[list[RecordedEvent]] = []
+    world.at = {
+        2: lambda: streams.append(world.stored()),
+        5: lambda: streams.append(world.stored()),
+    }
+    world.follow(pauses=6)
+    assert world.versions(*streams) == [8, 8]
+    assert world.position == streams[-1][-1].position
+
+
+def test_an_idle_follower_is_quick_but_no_burden(world: World) -> None:
+    world.at = {20: lambda: world.stored()}
+    world.follow(pauses=30)
+    assert all(SHORTEST_PAUSE <= pause <= LONGEST_PAUSE for pause in world.pauses)
+    assert world.pauses[19] == LONGEST_PAUSE > world.pauses[20]
+    assert 0.02 <= SHORTEST_PAUSE < LONGEST_PAUSE <= 0.1
+
+
+def test_its_heart_beats_also_while_there_is_nothing_to_do(world: World, clock: Clock) -> None:
+    started, beats = clock.now, []
+
+    def look() -> None:
+        seen_at = world.model.checkpoints.all()[world.model.projection.name].seen_at
+        assert seen_at is not None
+        beats.append((seen_at - started).total_seconds())
+
+    world.at = dict.fromkeys(range(1, 200), look)
+    world.follow(pauses=200)
+    gaps = [later - earlier for earlier, later in pairwise(beats)]
+    assert len(set(beats)) >= 3
+    assert max(gaps) <= HEARTBEAT + LONGEST_PAUSE
+
+
+def test_a_stopped_follower_starts_nothing(world: World) -> None:
+    stream = world.stored()
+    world.follower(stopped=lambda: True).run()
+    assert world.versions(stream) == [0]
+
+
+def test_what_another_has_moved_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both read the same batch; the checkpoint is at another place when it is claimed."""
+    store, name = world.model.store, world.model.projection.name
+    read_all = store.read_all
+    streams: list[list[RecordedEvent]] = []
+    raced: list[bool] = []
+
+    def read_and_lose(**terms: Any) -> list[RecordedEvent]:
+        events = read_all(**terms)
+        if events and not raced:
+            third = streams[0][2].position
+            raced.append(world.model.checkpoints.move(name, expected=0, position=third))
+        return events
+
+    monkeypatch.setattr(store, "read_all", read_and_lose)
+    world.at = {1: lambda: streams.append(world.stored())}
+    world.follow(pauses=4)
+    assert raced == [True]
+    assert world.position == streams[0][-1].position
+    # Events 1 to 3 were for the other to apply: the gap is noticed all the same.
+    assert world.versions(*streams) == [8]
+
+
+def test_an_event_that_fails_parks_its_stream_and_no_other(world: World, broken: Broken) -> None:
+    failing, fine = world.stored(), world.stored()
+    broken.add((failing[0].stream_id, 3))
+    world.follow_once()
+    assert world.position == fine[-1].position
+    assert world.versions(failing, fine) == [2, 8]
+    assert world.parked() == [(failing[0].stream_id, 3, 1)]
+    (parked,) = world.model.parked.listed()
+    assert parked.event_type == "candidate.rescored"
+    assert parked.error == f"ValueError at {__name__}:{_line_of_raise()}"
+
+
+def _line_of_raise() -> int:
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(i for i, line in enumerate(lines, 1) if "raise ValueError(" in line)
+
+
+def test_one_that_fails_in_a_batch_parks_there_too(world: World, broken: Broken) -> None:
+    """Without a repair before: what is delivered in position order."""
+    streams: list[list[RecordedEvent]] = []
+
+    def append() -> None:
+        streams.extend([world.stored(), world.stored()])
+        broken.add((streams[0][0].stream_id, 5))
+
+    world.at = {1: append}
+    world.follow(pauses=3)
+    assert world.versions(*streams) == [4, 8]
+    assert [parked[:2] for parked in world.parked()] == [(streams[0][0].stream_id, 5)]
+    assert world.position == streams[1][-1].position
+
+
+def test_what_comes_behind_a_parked_event_waits_for_the_retry(world: World, broken: Broken) -> None:
+    stream = world.stored(*HISTORY[:3])
+    stream_id = stream[0].stream_id
+    broken.add((stream_id, 3))
+    world.follow_once()
+    later = world.model.store.append("candidate", stream_id, HISTORY[3:], expected=3, metadata=RITA)
+    world.model.delivery.handle(later)
+    assert world.versions(stream) == [2]
+    assert world.parked() == [(stream_id, 3, 1)]
+
+    world.follow(pauses=1)
+    assert world.position == later[-1].position
+    assert world.versions(stream) == [2]
+
+    broken.clear()
+    assert world.model.delivery.retry(stream_id) is None
+    assert world.versions(stream) == [8]
+    assert world.parked() == []
+    assert world.model.look() == rebuilt(world.model)
+
+
+def test_a_failing_event_is_retried_ever_less_often_and_then_left_to_a_person(
+    world: World, broken: Broken, clock: Clock
+) -> None:
+    world.follow_once()
+    stream = world.stored()
+    broken.add((stream[0].stream_id, 1))
+    attempts: list[int] = []
+    began = clock.now
+
+    def look() -> None:
+        if world.parked():
+            attempts.append(world.parked()[0][2])
+        clock.advance(seconds=0.5)
+
+    enough = int(sum(delay.total_seconds() for delay in DELAYS) * 2) + 20
+    world.at = dict.fromkeys(range(1, enough), look)
+    world.follow(pauses=enough)
+    assert (clock.now - began) > sum(DELAYS, DELAYS[0])
+    assert sorted(set(attempts)) == list(range(1, len(DELAYS) + 2))
+    (parked,) = world.model.parked.listed()
+    assert (parked.attempts, parked.retry_at) == (len(DELAYS) + 1, None)
+
+
+def test_a_retry_that_succeeds_brings_everything_behind_it(world: World, broken: Broken) -> None:
+    world.follow_once()
+    stream = world.stored()
+    broken.add((stream[0].stream_id, 4))
+    world.at = {40: broken.clear}
+    world.follow(pauses=150)
+    assert world.parked() == []
+    assert world.versions(stream) == [8]
+
+
+def test_a_follower_that_starts_retries_what_was_given_up(world: World, broken: Broken) -> None:
+    stream = world.stored()
+    broken.add((stream[0].stream_id, 2))
+    world.follow_once()
+    for _ in DELAYS:
+        world.model.delivery.retry(stream[0].stream_id)
+    assert world.model.parked.listed()[0].retry_at is None
+    broken.clear()
+    world.follow_once()
+    assert (world.parked(), world.versions(stream)) == ([], [8])
+
+
+def test_what_cannot_be_decoded_stops_the_follower_and_is_named(
+    world: World, unreadable: set[int]
+) -> None:
+    world.follow_once()
+    before, stream = world.stored(), world.stored()
+    unreadable.add(stream[2].position)
+    with pytest.raises(UndecodableEvent, match=rf"{stream[2].position}, candidate\.promoted"):
+        world.follow_once()
+    # Everything before it is handled, and nothing is passed over.
+    assert world.position == stream[1].position or world.position == before[-1].position
+    assert world.versions(before) == [8]
+    assert world.parked() == []
+    unreadable.clear()
+    world.follow_once()
+    assert world.model.look() == rebuilt(world.model)
+
+
+def test_a_repair_leaves_the_checkpoint_before_what_cannot_be_decoded(
+    world: World, unreadable: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, fine = world.stored(), world.stored()
+    unreadable.add(stream[2].position)
+    repaired = world.model.repair.run()
+    assert (repaired.streams, repaired.complete) == (2, False)
+    assert f"position {stream[2].position}, candidate.promoted" in caplog.text
+    assert (world.position, world.versions(stream, fine)) == (0, [0, 8])
+
+
+def test_a_checkpoint_beyond_the_log_is_an_error_with_advice(world: World) -> None:
+    world.stored()
+    world.model.checkpoints.replace(world.model.projection.name, position=10**9, schema=1)
+    with pytest.raises(CursorBeyondLog, match="older backup"):
+        world.follow_once()
+
+
+def test_a_repair_looks_behind_the_checkpoint_only(world: World) -> None:
+    first = world.stored()
+    assert world.model.repair.run().complete
+    second = world.stored()
+    name = world.model.projection.name
+    world.model.checkpoints.move(name, expected=first[-1].position, position=second[-1].position)
+    third = world.stored()
+    repaired = world.model.repair.run()
+    assert (repaired.streams, repaired.complete) == (1, True)
+    assert world.versions(first, second, third) == [8, 0, 8]
+    assert world.position == third[-1].position
+
+
+def test_a_repair_within_bounds_does_part_of_it_and_says_so(world: World) -> None:
+    streams = [world.stored() for _ in range(5)]
+    repaired = world.model.repair.run(limit=2)
+    assert (repaired.streams, repaired.complete, world.position) == (5, False, 0)
+    assert sorted(world.versions(*streams)) == [0, 0, 0, 8, 8]
+    assert world.model.repair.run(limit=3).complete
+    assert world.versions(*streams) == [8] * 5
+
+
+def test_a_repair_that_is_stopped_goes_on_later(world: World) -> None:
+    stream = world.stored()
+    assert not world.model.repair.run(go_on=lambda: False).complete
+    assert world.versions(stream) == [0]
+    assert world.model.repair.run().complete
+
+
+def test_a_stream_that_fails_in_a_repair_is_parked_and_the_rest_done(
+    world: World, broken: Broken
+) -> None:
+    new, known, fine = (world.stored() for _ in range(3))
+    world.model.projection.handle(known[:1])
+    broken.update({(new[0].stream_id, 5), (known[0].stream_id, 2)})
+    repaired = world.model.repair.run()
+    assert (repaired.streams, repaired.complete) == (3, True)
+    assert world.versions(new, known, fine) == [4, 1, 8]
+    assert {parked[:2] for parked in world.parked()} == broken
+
+
+def test_skipping_passes_over_the_event_that_fails_and_heals_the_rest(
+    world: World, broken: Broken
+) -> None:
+    stream = world.stored()
+    stream_id = stream[0].stream_id
+    broken.add((stream_id, 5))
+    world.follow_once()
+    assert world.model.delivery.skip(stream_id, version=5) is None
+    assert (world.versions(stream), world.parked()) == ([8], [])
+
+
+def test_skipping_stops_at_the_next_event_that_fails(world: World, broken: Broken) -> None:
+    stream = world.stored()
+    stream_id = stream[0].stream_id
+    broken.update({(stream_id, 3), (stream_id, 5)})
+    world.follow_once()
+    parked = world.model.delivery.skip(stream_id, version=3)
+    assert parked is not None
+    assert (parked.version, parked.attempts, world.versions(stream)) == (5, 1, [4])
+    # Whoever meant the event before does not skip this one unseen.
+    again = world.model.delivery.skip(stream_id, version=3)
+    assert again is not None
+    assert (again.version, world.versions(stream)) == (5, [4])
+
+
+def test_the_first_event_of_a_stream_cannot_be_skipped(world: World, broken: Broken) -> None:
+    stream = world.stored()
+    broken.add((stream[0].stream_id, 1))
+    world.follow_once()
+    with pytest.raises(NothingToGoOnFrom, match="no row"):
+        world.model.delivery.skip(stream[0].stream_id, version=1)
+    assert [parked[:2] for parked in world.parked()] == [(stream[0].stream_id, 1)]
+
+
+def test_what_is_not_parked_cannot_be_skipped(world: World) -> None:
+    stream = world.stored()
+    with pytest.raises(NotParked, match="not parked"):
+        world.model.delivery.skip(stream[0].stream_id, version=1)
+    assert world.versions(stream) == [0]
+
+
+def test_a_delivery_that_cannot_be_decoded_is_raised_and_not_parked(
+    world: World, unreadable: set[int]
+) -> None:
+    stream = world.stored()
+    unreadable.add(stream[1].position)
+    with pytest.raises(UndecodableEvent):
+        world.model.delivery.handle(stream[2:])
+    assert world.parked() == []
+
+
+def test_deliveries_of_other_streams_are_passed_over(world: World) -> None:
+    other = world.model.store.append("other", uuid4(), [added()], expected=0, metadata=RITA)
+    world.model.delivery.handle(other)
+    world.model.delivery.handle([])
+    world.follow_once()
+    assert (world.model.look(), world.position) == ([], other[-1].position)
+
+
+@pytest.fixture(autouse=True)
+def _everybody_is_heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    yield
+    assert "zoe@example.org" not in caplog.text
