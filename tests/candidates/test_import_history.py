@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +27,7 @@ from candidates.domain.events import Status
 from candidates.models import CandidateProjection
 from candidates.wiring import history_import, what_if
 from eventstore.models import Snapshot, StorageEvent
+from tests import deliveries
 from tests.databases import database_url, empty_database
 
 HERE = Path(__file__).parent
@@ -426,3 +428,22 @@ def test_the_hiring_log(tmp_path: Path) -> None:
             call_command("replay", stdout=out, stderr=io.StringIO())
         assert out.getvalue().startswith("replayed 24283 events into 34283 rows in ")
         assert rows() == before
+
+
+@pytest.mark.skipif(not HIRING.is_dir(), reason="the hiring log is not beside the project")
+@pytest.mark.parametrize(
+    "lines", [2_000, pytest.param(None, marks=pytest.mark.long)], ids=["a part", "all of it"]
+)
+def test_the_hiring_log_makes_the_same_rows_by_every_delivery(
+    tmp_path: Path, lines: int | None
+) -> None:
+    part = tmp_path / "log.csv"
+    with gzip.open(HIRING / "hiring_log.csv.gz", "rb") as whole:
+        part.write_bytes(b"".join(islice(whole, lines)))
+    run(part, HIRING / "hiring_map.json")
+    imported = deliveries.rows()
+    expected = deliveries.replayed()
+    assert expected == imported
+    assert len(expected["CandidateProjection"]) > 100
+    for seed, delivery in enumerate(deliveries.DELIVERIES):
+        assert deliveries.delivered(delivery, seed=seed) == expected

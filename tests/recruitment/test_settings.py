@@ -24,6 +24,7 @@ def start(**environment: str) -> "subprocess.CompletedProcess[str]":
         "ALLOWED_HOSTS",
         "SCORE_THRESHOLD",
         "TIME_ZONE",
+        "EVENT_DELIVERY",
     }
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     code = "from django.conf import settings; print(settings.SCORE_THRESHOLD)"
@@ -50,6 +51,8 @@ def test_a_secret_and_a_key_are_all_that_must_be_set() -> None:
         ({"PERSONAL_DATA_KEYS": ""}, "PERSONAL_DATA_KEYS is not set"),
         ({"PERSONAL_DATA_KEYS": "c2hvcnQ="}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
         ({"PERSONAL_DATA_KEYS": f"{KEY},no base64"}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
+        ({"EVENT_DELIVERY": "later"}, "EVENT_DELIVERY is 'later'; it is one of on_commit, in_tran"),
+        ({"EVENT_DELIVERY": ""}, "EVENT_DELIVERY is ''"),
         ({"SCORE_THRESHOLD": "high"}, "SCORE_THRESHOLD is 'high'"),
         ({"SCORE_THRESHOLD": "7o5"}, "SCORE_THRESHOLD is '7o5'"),
         ({"SCORE_THRESHOLD": "75,0"}, "SCORE_THRESHOLD is '75,0'"),
