@@ -53,17 +53,17 @@ class Follower:
         Raises UndecodableEvent at the first event that this code cannot read, with everything
         before it handled, and CursorBeyondLog.
         """
+        end = self._store.settled_end()
         for delivery in self._deliveries:
             self._checkpoints.start(delivery.name, schema=delivery.projection.schema)
             self._checkpoints.seen(delivery.name)
         for repair in self._repairs:
             repair.run(go_on=self._go_on)
-        end = self._store.settled_end() if once else None
         pause = SHORTEST_PAUSE
         while self._go_on():
             self._retry()
             moved = self._round()
-            if end is not None and all(position >= end for position in self._positions()):
+            if once and all(position >= end for position in self._positions()):
                 return
             pause = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE)
             if not moved:

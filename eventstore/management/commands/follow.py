@@ -10,6 +10,8 @@ from django.db import Error
 from eventstore import wiring
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 class Command(BaseCommand):
     help = (
@@ -37,9 +39,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
             )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
         wanted = [name for name in known if not names or name in names]
+        before = {number: signal.signal(number, self._stop) for number in STOPPING}
         self.stderr.write(f"Following the log: {', '.join(wanted)}")
         try:
             wiring.follower(wanted, stopped=lambda: self._stopped).run(once=once)
@@ -47,6 +48,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The database cannot be asked: {error}".strip()) from error
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
         positions = ", ".join(
             f"{name} at {checkpoint.position}"
             for name, checkpoint in wiring.checkpoints().all().items()
