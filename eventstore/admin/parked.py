@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -43,9 +43,12 @@ class ParkedStreamAdmin(ViewOnlyAdmin):
     fields = list_display
 
     def get_urls(self) -> list[URLPattern]:
-        act = self.admin_site.admin_view(partial(_act, model_admin=self))
-        name = "eventstore_parkedstream_act"
-        return [path("<int:pk>/<str:action>/", act, name=name), *super().get_urls()]
+        acts = []
+        for action in _EXPLAINED:
+            page = self.admin_site.admin_view(partial(_act, action=action, model_admin=self))
+            name = f"eventstore_parkedstream_{action}"
+            acts.append(path(f"<int:pk>/{action}/", page, name=name))
+        return [*acts, *super().get_urls()]
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request) and request.user.has_perm(RETRY)
@@ -58,11 +61,9 @@ class ParkedStreamAdmin(ViewOnlyAdmin):
 
 
 def _act(
-    request: HttpRequest, pk: int, action: str, *, model_admin: ParkedStreamAdmin
+    request: HttpRequest, pk: int, *, action: str, model_admin: ParkedStreamAdmin
 ) -> HttpResponse:
     """GET asks for confirmation, POST carries out. Needs the permission for both."""
-    if action not in _EXPLAINED:
-        raise Http404(f"Nothing is done by the name of {action}.")
     if not model_admin.has_retry_permission(request):
         raise PermissionDenied
     parked = ParkedStream.objects.filter(pk=pk).first()
@@ -85,14 +86,15 @@ def _act(
 
 
 def _carry_out(request: HttpRequest, action: str, parked: ParkedStream) -> None:
+    delivery = wiring.deliveries().get(parked.projection)
+    if delivery is None:
+        messages.error(request, f"There is no projection {parked.projection} any more.")
+        return
     try:
-        delivery = wiring.deliveries()[parked.projection]
         if action == "skip":
             failed = delivery.skip(parked.stream_id, version=_seen_version(request))
         else:
             failed = delivery.retry(parked.stream_id)
-    except KeyError:
-        messages.error(request, f"There is no projection {parked.projection} any more.")
     except (UndecodableEvent, wiring.NotParked, wiring.NothingToGoOnFrom) as error:
         messages.error(request, str(error))
     else:

@@ -50,10 +50,10 @@ class ProjectionStatus:
                 f"{self.schema}. Run `manage.py replay`."
             )
         if self.followed and (self.seen_at is None or now - self.seen_at > PATIENCE):
-            since = f"{self.seen_at:%Y-%m-%d %H:%M:%S %Z}" if self.seen_at else "ever"
-            yield (
-                f"{self.name}: no follower has been seen since {since}. Start `manage.py follow`."
-            )
+            seen = "no follower has ever been seen"
+            if self.seen_at:
+                seen = f"no follower has been seen since {self.seen_at:%Y-%m-%d %H:%M:%S %Z}"
+            yield f"{self.name}: {seen}. Start `manage.py follow`."
 
 
 CAP = 10_000

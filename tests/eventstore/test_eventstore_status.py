@@ -12,11 +12,15 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, transaction
+from django.test import Client, override_settings
+from django.utils import timezone
 
+from eventstore.application import status as status_of_projections
 from eventstore.domain.events import Metadata
 from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
 from eventstore.management.commands import eventstore_status
-from eventstore.wiring import event_store, projections, repair
+from eventstore.models import Checkpoint, StorageEvent
+from eventstore.wiring import checkpoints, event_store, parked_streams, projections, repair
 from tests.factories import added, noted
 from tests.threads import in_flight
 
@@ -144,6 +148,139 @@ def test_missing_triggers_need_a_person() -> None:
     assert told.value.returncode == 1
     assert json.loads(out.getvalue())["missing_guards"] == missing
     assert all(name in str(told.value) for name in missing)
+
+
+@pytest.fixture
+def quiet() -> None:
+    """A log whose projections are all up to it, followed a moment ago."""
+    append()
+    for name in projections():
+        repair(name)
+        checkpoints().seen(name)
+
+
+@pytest.fixture
+def followed(quiet: None) -> Iterator[None]:
+    with override_settings(EVENT_DELIVERY="follow"):
+        yield
+
+
+def troubles() -> str:
+    out = StringIO()
+    with pytest.raises(CommandError) as told:
+        call_command("eventstore_status", "--json", stdout=out)
+    assert told.value.returncode == 1
+    assert len(json.loads(out.getvalue())["projections"]) == 2
+    # What a supervisor is told in the end is what a load balancer is told.
+    answer = Client().get("/readyz?projections=1")
+    assert (answer.status_code, "\n".join(answer.json()["problems"])) == (503, str(told.value))
+    assert Client().get("/readyz").status_code == 200
+    return str(told.value)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_all_is_well_where_nobody_has_to_follow() -> None:
+    Checkpoint.objects.update(seen_at=None)
+    assert all(one["lag"] == 0 for one in status()["projections"])
+    assert Client().get("/readyz?projections=1").status_code == 200
+
+
+@pytest.mark.usefixtures("followed")
+def test_all_is_well_where_a_follower_is_up_to_the_log() -> None:
+    assert all(one["followed"] and one["seen_at"] for one in status()["projections"])
+    assert Client().get("/readyz?projections=1").json() == {"ready": True, "problems": []}
+
+
+@pytest.mark.usefixtures("followed")
+def test_a_dead_follower_needs_a_person_though_nothing_lags() -> None:
+    silent = status_of_projections.PATIENCE + timedelta(seconds=1)
+    Checkpoint.objects.update(seen_at=timezone.now() - silent)
+    told = troubles()
+    assert told.count("no follower has been seen since") == 2
+    assert all(one["lag"] == 0 for one in json.loads(shown_json())["projections"])
+    Checkpoint.objects.update(seen_at=None)
+    assert troubles().count("no follower has ever been seen") == 2
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_parked_stream_needs_a_person() -> None:
+    parked_streams().park(
+        "candidates", uuid4(), version=1, event_type="candidate.added", error=ValueError()
+    )
+    assert troubles().startswith("candidates: 1 stream is parked.")
+    assert "parked 1, " in text_of_status()
+
+
+@pytest.mark.usefixtures("quiet")
+def test_rows_of_another_schema_need_a_replay() -> None:
+    Checkpoint.objects.filter(pk="candidates").update(schema=0)
+    assert troubles() == (
+        "candidates: rows are of schema 0, the code is of 1. Run `manage.py replay`."
+    )
+    call_command("follow", "--once", stdout=StringIO(), stderr=StringIO())
+    assert "schema 0" in troubles()
+    checkpoints().replace("candidates", position=0, schema=1)
+    repair("candidates")
+    assert Client().get("/readyz?projections=1").status_code == 200
+
+
+@pytest.mark.usefixtures("quiet")
+def test_without_a_follower_streams_lag_whose_rows_lack_an_event() -> None:
+    append()
+    first = status()["projections"][0]
+    assert (first["lag"], first["waiting_since"] is not None) == (1, True)
+    with old_events():
+        assert troubles().count("an event waits since") == 2
+        # What is parked is not counted a second time.
+        for name in projections():
+            for (stream_id,) in StorageEvent.objects.values_list("stream_id").distinct():
+                parked_streams().park(
+                    name, stream_id, version=1, event_type="candidate.added", error=ValueError()
+                )
+        assert "waits" not in troubles()
+    assert all(one["lag"] == 0 for one in json.loads(shown_json())["projections"])
+
+
+@pytest.mark.usefixtures("followed")
+def test_with_a_follower_events_lag_that_lie_behind_the_checkpoint() -> None:
+    append()
+    assert [one["lag"] for one in status()["projections"]] == [2, 2]
+    assert "2 events behind, since " in shown()
+    with old_events():
+        assert troubles().count("an event waits since") == 2
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_checkpoint_of_another_log_needs_a_person() -> None:
+    checkpoints().replace("candidates", position=10**9, schema=1)
+    with pytest.raises(CommandError, match="older backup"):
+        status()
+    answer = Client().get("/readyz?projections=1")
+    assert answer.status_code == 503
+    assert "older backup" in answer.json()["problems"][0]
+
+
+@contextmanager
+def old_events() -> Iterator[None]:
+    """Seen by somebody who has no patience at all."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(status_of_projections, "PATIENCE", timedelta(0))
+        Checkpoint.objects.update(seen_at=timezone.now() + timedelta(minutes=1))
+        yield
+
+
+def shown_json() -> str:
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("eventstore_status", "--json", stdout=out)
+    return out.getvalue()
+
+
+def text_of_status() -> str:
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("eventstore_status", stdout=out)
+    return out.getvalue()
 
 
 def test_without_tables_it_says_so() -> None:

@@ -58,7 +58,9 @@ class Command(BaseCommand):
         return [one]
 
     def _act(self, action: str, one: ParkedStream) -> ParkedStream | None:
-        delivery = wiring.deliveries()[one.projection]
+        delivery = wiring.deliveries().get(one.projection)
+        if delivery is None:
+            raise CommandError(f"There is no projection {one.projection} any more.")
         if action == "skip":
             return delivery.skip(one.stream_id, version=one.version)
         return delivery.retry(one.stream_id)
