@@ -38,6 +38,7 @@ def command_context(request: Request) -> CommandContext:
         allows=request.user.has_perm,
         command_id=_command_id(request),
         expected_version=expected_version(request),
+        extra=_request_id(request),
     )
 
 
@@ -71,6 +72,12 @@ def id_in_path(text: str) -> UUID:
     if not _UUID.fullmatch(text):
         raise ValidationError({"id": ["It is not a UUID."]}, code="invalid_id")
     return UUID(text)
+
+
+def _request_id(request: Request) -> dict[str, str]:
+    """What the project's logs call this request, where a middleware has given it a name."""
+    id = getattr(request, "request_id", None)
+    return {"request_id": id} if id else {}
 
 
 def _command_id(request: Request) -> UUID | None:
