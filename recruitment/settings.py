@@ -180,7 +180,10 @@ REST_FRAMEWORK = {
         "recruitment.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "recruitment.access.HasScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "recruitment.schema.ProblemAutoSchema",
@@ -193,6 +196,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "recruitment.errors.problem_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# The table beside knox's points to its token by this name.
+KNOX_TOKEN_MODEL = "knox.AuthToken"  # noqa: S105
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Recruitment API",
