@@ -8,6 +8,7 @@ from django.db import models
 
 from candidates.application.compare import folded, phone_key
 from candidates.application.projector import LIFTED_LENGTH
+from candidates.application.what_if import INVITED, UNDECIDED
 from candidates.domain.events import RejectionReason, Status
 from eventstore.models import ExactJSONField
 
@@ -39,6 +40,11 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         with suppress(ValueError):
             found |= models.Q(pk=UUID(text.strip()))
         return self.filter(found)
+
+    def affected_by(self, threshold: float) -> Self:
+        """Those for whom this threshold would change something: see `what_if`."""
+        would_pass = models.Q(status__in=UNDECIDED, score__gte=threshold)
+        return self.filter(would_pass | models.Q(status__in=INVITED, score__lt=threshold))
 
 
 class CandidateProjection(models.Model):

@@ -5,21 +5,27 @@ from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 from django.conf import settings
+from django.utils import timezone
 
 from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
+from candidates.application.past import past_columns
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
 from candidates.application.span_projector import StatusSpanProjector
+from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.upcasters import UPCASTERS
+from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
+from eventstore.application.past import Moment
 from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
+from eventstore.wiring import in_one_transaction as in_one_transaction
 
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 
@@ -63,6 +69,20 @@ def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEve
     if not recorded or recorded[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
     return recorded
+
+
+def candidate_at(candidate_id: UUID, moment: Moment) -> CandidateProjection:
+    """The row as it was, folded from the events anew; it is in no table.
+
+    Raises AggregateNotFound, and what `past_of` does.
+    """
+    version, columns = past_columns(history(candidate_id), moment, now=timezone.now())
+    return CandidateProjection(id=candidate_id, version=version, **columns)
+
+
+def what_if(threshold: float) -> WhatIf:
+    """What this threshold would change, counted on the rows of now."""
+    return WhatIf.of(threshold, counted(threshold))
 
 
 def event_data(event: DomainEvent) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db.models.signals import post_migrate
 class EventstoreConfig(AppConfig):
     name = "eventstore"
     verbose_name = "Event store"
-    groups = {"Operators": ["view_storageevent"]}
+    groups = {"Operators": ["view_storageevent", "read_feed"]}
 
     def ready(self) -> None:
         from eventstore.checks import check_log_guards

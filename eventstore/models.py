@@ -32,6 +32,7 @@ class StorageEvent(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        permissions = [("read_feed", "Can read every event, from outside")]
         constraints = [
             # First, so that a repeat is told from a conflict where an append is both.
             models.UniqueConstraint(fields=["event_id"], name=EVENT_ID_CONSTRAINT),
@@ -54,6 +55,24 @@ class StreamKey(models.Model):
 
     def __str__(self) -> str:
         return str(self.stream_id)
+
+
+class LogIdentity(models.Model):
+    """The one row that says which log this is. It goes wherever the log is restored to."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    log_id = models.UUIDField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="eventstore_one_identity"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.log_id)
 
 
 class LogSeal(models.Model):

@@ -13,8 +13,9 @@ from eventstore.application.folding import Projector
 from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.projection import Projection
 from eventstore.application.snapshots import Snapshots
-from eventstore.domain.events import DomainEvent
+from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.infrastructure import log
+from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.log import Holder as Holder
@@ -23,11 +24,13 @@ from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
+from eventstore.infrastructure.messaging.message import cloud_event
 from eventstore.infrastructure.rotation import rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import TamperedLog as TamperedLog
@@ -94,6 +97,12 @@ def compared_schemas(kept: Mapping[str, Any]) -> ComparedSchemas:
 
 def event_store() -> EventStore:
     return _store
+
+
+def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
+    """As other processes and systems are given them. Mints the log's id when there is none."""
+    source = log_id()
+    return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
 
 
 def snapshots() -> Snapshots:

@@ -98,7 +98,7 @@ def _flattened(details: Any, pointer: str = "") -> Iterator[dict[str, str]]:
         case Mapping():
             for key, value in details.items():
                 step = InvalidValue(pointer="", rule="", detail="").under(str(key)).pointer
-                yield from _flattened(value, pointer + step if key else pointer)
+                yield from _flattened(value, pointer if key == "" else pointer + step)
         case list() | tuple():
             for index, value in enumerate(details):
                 # Of a list of objects each may have errors; any other list is of messages.

@@ -15,6 +15,7 @@ _EVERY = {
     406: "The answer is JSON, which the request does not accept.",
 }
 _WITH_ID = {404: "Nothing is stored under this id."}
+_WITH_MOMENT = {404: "Nothing is stored under this id, or nothing was by then."}
 _WITH_BODY = {
     409: "A rule says no: `code` says which, further members hold the values it compared.",
     411: "The body came in chunks, without its length.",
@@ -22,7 +23,11 @@ _WITH_BODY = {
     415: "The body is not JSON.",
     422: "The key was used before for a command with other content.",
 }
-_WITH_VERSION = {412: "The version is not the newest: the answer says who made that, and when."}
+_WITH_VERSION = {
+    412: "The version is not the newest: the answer says who made that, and when.",
+    428: "This server requires If-Match, or expected_version in a batch, and there is none.",
+}
+_WITH_CURSOR = {409: "The log does not reach `after`: it is not the one that you have read."}
 _EXAMPLES = {
     409: problem(
         409,
@@ -58,21 +63,28 @@ class ProblemAutoSchema(AutoSchema):
         if operation is None:
             return None
         problems = dict(_EVERY)
-        if "{id}" in self.path:
+        parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+        names_candidates = getattr(self.view, "names_candidates", False)
+        if "{id}" in self.path or names_candidates:
             problems |= _WITH_ID
+        if "as_of" in parameters:
+            problems |= _WITH_MOMENT
         if self.method == "POST":
             problems |= _WITH_BODY
-        if any(parameter["name"] == "If-Match" for parameter in operation["parameters"]):
+        if "If-Match" in parameters or names_candidates:
             problems |= _WITH_VERSION
+        if "after" in parameters:
+            problems |= _WITH_CURSOR
         for status, description in sorted(problems.items()):
-            operation["responses"][str(status)] = _response(status, description)
+            example = _EXAMPLES.get(status) if self.method == "POST" else None
+            operation["responses"][str(status)] = _response(status, description, example)
         return operation
 
 
-def _response(status: int, description: str) -> dict[str, Any]:
+def _response(status: int, description: str, example: Any) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if status in _EXAMPLES:
-        content["example"] = _EXAMPLES[status]
+    if example:
+        content["example"] = example
     return {
         "description": f"{HTTPStatus(status).phrase}. {description}",
         "content": {CONTENT_TYPE: content},

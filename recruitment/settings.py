@@ -62,6 +62,8 @@ def score_threshold(text: str) -> float:
 
 
 SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
+# Whether a command on a candidate has to say in If-Match which version it was decided on.
+REQUIRE_IF_MATCH: bool = env.bool("REQUIRE_IF_MATCH", default=False)
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -17,6 +17,7 @@ docs = SpectacularSwaggerSplitView.as_view(
 )
 api: list[URLPattern | URLResolver] = [
     path("", include("candidates.api.urls")),
+    path("", include("eventstore.api.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", docs, name="docs"),
 ]

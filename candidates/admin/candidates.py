@@ -1,5 +1,6 @@
 """The list of candidates and the page of each: read here, decided upon through the service."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -7,7 +8,7 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,9 +21,10 @@ from candidates.admin.profile import shown
 from candidates.admin.timeline import timeline
 from candidates.application.commands import DECIDE
 from candidates.models import CandidateProjection, CandidateQuerySet
-from candidates.wiring import history
+from candidates.wiring import candidate_at, history
 from eventstore.admin.view_only import ListedValuesFilter, ViewOnlyAdmin
-from eventstore.domain.exceptions import DomainError, UndecodableEvent
+from eventstore.application.past import AtVersion
+from eventstore.domain.exceptions import AggregateNotFound, DomainError, UndecodableEvent
 
 _ALWAYS = (("status_label", "status_since"), ("score", "applied_position", "source"))
 _WHERE_THERE = ("due_on", "rejection_reason", "rejection_note")
@@ -98,16 +100,34 @@ class CandidateAdmin(ViewOnlyAdmin):
         there = tuple(field for field in _WHERE_THERE if getattr(obj, field, None))
         return [("Candidate", {"fields": (*_ALWAYS, *there, *_RECORD)})]
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> CandidateProjection | None:
+        """With `?version=` as the candidate was then: not the row, but folded anew."""
+        candidate: CandidateProjection | None = super().get_object(request, object_id, from_field)
+        if candidate is None or "version" not in request.GET:
+            return candidate
+        version = request.GET["version"]
+        if not re.fullmatch("[1-9][0-9]{0,8}", version):
+            raise Http404("A version is a number from 1 on.")
+        try:
+            return candidate_at(candidate.pk, AtVersion(int(version)))
+        except (AggregateNotFound, UndecodableEvent) as error:
+            raise Http404(str(error)) from error
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         candidate: CandidateProjection = context["original"]
+        past = "version" in request.GET
         context |= {"title": str(candidate), "subtitle": None, "profile": shown(candidate.profile)}
+        context["past"] = past
         try:
-            context["timeline"] = timeline(history(candidate.pk))
+            until = candidate.version if past else None
+            context["timeline"] = timeline(history(candidate.pk, until=until))
         except (DomainError, UndecodableEvent) as error:
             context["unreadable"] = str(error)
-        if self.has_decide_permission(request):
+        if self.has_decide_permission(request) and not past:
             user = cast(User, request.user)
             context["decisions"] = [
                 (form, objection(user, form, candidate)) for form in FORMS.values()

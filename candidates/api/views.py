@@ -1,8 +1,10 @@
 """The REST door: builds a command, hands it to the service, answers with what was done."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -20,11 +22,22 @@ from candidates.api.pagination import AddedOrder
 from candidates.application import commands
 from candidates.application.commands import CandidateCommand
 from candidates.application.projector import SCHEMA
+from candidates.application.service import CommandResult
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
-from candidates.wiring import candidate_service, history
+from candidates.wiring import candidate_at, candidate_service, history
 from eventstore.api import openapi
-from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
+from eventstore.api.moments import PAST, moment_of
+from eventstore.api.parameters import single_values
+from eventstore.api.requests import (
+    PreconditionRequired,
+    body_of,
+    command_context,
+    etag,
+    id_in_path,
+    matches,
+)
+from eventstore.application.commands import CommandContext
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
 READ = "candidates.view_candidateprojection"
@@ -80,9 +93,8 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        if self.action != "list" and request.query_params:
-            unknown = {name: ["There is no such parameter."] for name in request.query_params}
-            raise ValidationError(unknown, code="invalid_parameter")
+        if self.action not in ("list", "retrieve"):
+            single_values(request.query_params, ())
 
     @extend_schema(operation_id="candidates_list")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -112,11 +124,17 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             200: bodies.CandidateSerializer,
             304: OpenApiResponse(description="Nothing has changed since."),
         },
-        parameters=[openapi.ID, openapi.IF_NONE_MATCH, openapi.ETAG],
+        parameters=[openapi.ID, *PAST, openapi.IF_NONE_MATCH, openapi.ETAG],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        """One candidate as the newest decisions left it, retracted ones too."""
-        candidate_id = id_in_path(id)
+        """One candidate as the newest decisions left it, retracted ones too.
+
+        With one of `as_of`, `known_at` and `version` as it was then, in the same shape and without
+        an ETag: an erasure changes the past too, and no decision rests on it.
+        """
+        moment, candidate_id = moment_of(request), id_in_path(id)
+        if moment is not None:
+            return Response(self.get_serializer(candidate_at(candidate_id, moment)).data)
         candidate = self.queryset.filter(pk=candidate_id).first()
         if candidate is None:
             raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
@@ -185,15 +203,26 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     ) -> Response:
         sent = body(data=body_of(self.request))
         sent.is_valid(raise_exception=True)
-        command, context = build(**sent.validated_data), command_context(self.request)
-        try:
-            result = candidate_service().handle(command, context)
-        except StaleVersion as stale:
-            shown = self.queryset.filter(pk=stale.stream_id)
-            stale.projected_version = shown.values_list("version", flat=True).first()
-            raise
+        fields = {**sent.validated_data}
+        context = replace(
+            command_context(self.request), occurred_at=fields.pop("occurred_at", None)
+        )
+        if settings.REQUIRE_IF_MATCH and self.detail and "If-Match" not in self.request.headers:
+            raise PreconditionRequired
+        command = build(**fields)
+        result = handled(command, context)
         headers = {"ETag": etag(result.version, SCHEMA)}
         if result.repeated:
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
         return Response(answer, status=status, headers=headers)
+
+
+def handled(command: CandidateCommand, context: CommandContext) -> CommandResult:
+    """Hands the command to the service. A refusal of a stale version says what readers see."""
+    try:
+        return candidate_service().handle(command, context)
+    except StaleVersion as stale:
+        shown = CandidateProjection.objects.filter(pk=stale.stream_id)
+        stale.projected_version = shown.values_list("version", flat=True).first()
+        raise

@@ -87,7 +87,7 @@ class CandidateProjector:
             case CandidateRetracted():
                 columns |= _status(Status.RETRACTED, recorded)
             case CandidateErased():
-                columns |= _forgotten() | _status(Status.ERASED, recorded)
+                columns |= forgotten() | _status(Status.ERASED, recorded)
             case CandidateNoted():
                 pass
             case _:
@@ -116,7 +116,7 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _forgotten() -> dict[str, object]:
+def forgotten() -> dict[str, object]:
     """Every personal column, empty. `source` stays: statistics go on counting it."""
     empty = {name: value for name, value in profile_columns({}).items() if name != "source"}
     return {**empty, "rejection_note": ""}

@@ -7,6 +7,8 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from eventstore.api.parameters import whole_number
+
 
 class StrictCursorPagination(CursorPagination):
     """DRF clamps a size out of range and answers a broken cursor with 404; both are 400 here."""
@@ -19,10 +21,7 @@ class StrictCursorPagination(CursorPagination):
         given = request.query_params.get("page_size")
         if given is None:
             return self.page_size
-        if not (re.fullmatch("[0-9]{1,3}", given) and 1 <= int(given) <= self.max_page_size):
-            detail = f"It is a number from 1 to {self.max_page_size}."
-            raise ValidationError({"page_size": [detail]}, code="out_of_range")
-        return int(given)
+        return whole_number("page_size", given, minimum=1, maximum=self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:

@@ -81,7 +81,8 @@ class EventStore(Protocol):
 
         A reader that goes on from the position of the last event it was given, and from nothing
         else, receives every event once: no number is passed that a transaction in flight may
-        still fill. Never waits. Empty names mean all.
+        still fill. Never waits. Empty names mean all; an event type is named as it is today, and
+        finds what was stored under its former names too.
 
         Raises CursorBeyondLog where the log does not reach `after`, and UnsafeLogRead where the
         answer could lack events, as in a transaction that has appended.

@@ -61,6 +61,38 @@ class AggregateNotFound(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class DidNotExistYet(AggregateNotFound):
+    """The past was asked for of a time before the first event."""
+
+    code: ClassVar[str] = "did_not_exist_yet"
+    asked_for: datetime
+    first_event_at: datetime
+    """By the same clock as the question: business time or recorded time."""
+
+    def __str__(self) -> str:
+        asked_for, first = self.asked_for.isoformat(), self.first_event_at.isoformat()
+        return (
+            f"{self.stream_type.capitalize()} {self.stream_id} did not exist yet at {asked_for}: "
+            f"its first event is of {first}."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class NoSuchVersion(AggregateNotFound):
+    """The past was asked for at a version that is still to come."""
+
+    code: ClassVar[str] = "no_such_version"
+    version: int
+    newest_version: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stream_type.capitalize()} {self.stream_id} has no version {self.version} yet: "
+            f"its newest is {self.newest_version}."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class CommandReused(DomainError):
     """The id of an earlier command came with other content."""
 

@@ -74,6 +74,11 @@ class EventMapper:
         """Names that are no longer written, and today's."""
         return self._aliases
 
+    def stored_names(self, event_types: Iterable[str]) -> frozenset[str]:
+        """These names of today, and every former one under which their events may be stored."""
+        wanted = frozenset(event_types)
+        return wanted.union(alias for alias, name in self._aliases.items() if name in wanted)
+
     def register(
         self,
         classes: Iterable[type[DomainEvent]],

@@ -125,11 +125,12 @@ class InMemoryEventStore:
             log = list(self._by_event_id.values())
         if after > len(log):
             raise CursorBeyondLog(after=after, last=len(log))
+        stored_names = self._mapper.stored_names(event_types)
         wanted = (
             (row, position)
             for row, position in log[max(after, 0) :]
             if (not stream_types or row.stream_type in stream_types)
-            and (not event_types or row.event_type in event_types)
+            and (not stored_names or row.event_type in stored_names)
         )
         return [self._recorded(*stored) for stored in islice(wanted, limit)]
 

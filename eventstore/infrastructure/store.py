@@ -157,7 +157,7 @@ class DjangoEventStore:
             after=after,
             limit=limit,
             stream_types=stream_types,
-            event_types=event_types,
+            event_types=self._mapper.stored_names(event_types),
         )
         return self._recorded(stored)
 

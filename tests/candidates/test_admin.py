@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from html import unescape
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -193,6 +194,40 @@ def test_the_timeline_tells_what_who_for_whom_when_and_by_which_door(
     assert '<time datetime="2026-03-01T12:00:00+00:00">' in content
 
 
+def test_each_entry_leads_to_the_candidate_as_it_was_then(staff: Staff) -> None:
+    id = given(factories.add(profile={"name": "Ann"}, score=80.0)).candidate_id
+    given(commands.InviteCandidate(candidate_id=id))
+    given(commands.ChangeProfile(candidate_id=id, profile={"name": "Ann Muñoz"}))
+    given(commands.UndoDecision(candidate_id=id, version=2))
+    browser = staff("Recruiters")
+    filters = "_changelist_filters=q%3Dann"
+    now = browser.get(f"{page_of(id)}?{filters}")
+    links = re.findall(r'href="(\?version=\d[^"]*)">As it was at version \d<', now.content.decode())
+    assert links == [f"?version={version}&amp;{filters}" for version in range(1, 5)]
+
+    then = browser.get(f"{page_of(id)}{unescape(links[1])}")
+
+    text = text_of(then)
+    assert then.context["title"] == "Ann"
+    assert "This is how it was at version 2. As it is now" in text
+    assert re.findall(r'<li value="(\d)">', then.content.decode()) == ["1", "2"]
+    assert re.search(r"Status: Invited", text)
+    for later in ("Muñoz", "undone in version", "Reject…", "Not possible"):
+        assert later not in text
+    assert f'href="{page_of(id)}?{filters}"' in then.content.decode()
+    assert CandidateProjection.objects.get().name == "Ann Muñoz"
+
+
+@pytest.mark.parametrize("version", ["0", "3", "-1", "x", "", "1.0", "٢", "9" * 5000, "%00"])
+def test_the_admin_shows_no_version_that_is_not_there(staff: Staff, version: str) -> None:
+    id = added(name="Ann")
+    given(commands.NoteOnCandidate(candidate_id=id, text="called back"))
+    browser = staff("Viewers")
+    assert browser.get(f"{page_of(id)}?version={version}").status_code == 404
+    assert browser.get(f"{page_of(id)}?version=2").status_code == 200
+    assert browser.get(f"{page_of(uuid4())}?version=1").status_code == 302
+
+
 def test_a_rejection_of_the_first_schema_has_no_threshold_to_tell(staff: Staff) -> None:
     id = added(name="Ann")
     StorageEvent.objects.create(
@@ -208,7 +243,7 @@ def test_a_rejection_of_the_first_schema_has_no_threshold_to_tell(staff: Staff) 
         recorded_at=datetime.now(UTC),
     )
     text = text_of(staff("Viewers").get(page_of(id)))
-    assert "Reason Other Note too far away Back to the list" in text
+    assert "Reason Other Note too far away As it was at version 2 Back to the list" in text
 
 
 def test_the_page_of_a_candidate_stays_readable_where_the_history_is_not(staff: Staff) -> None:
@@ -228,6 +263,7 @@ def test_the_page_of_a_candidate_stays_readable_where_the_history_is_not(staff: 
     response = staff("Recruiters").get(page_of(id))
     assert response.status_code == 200
     assert "The history cannot be read." in text_of(response)
+    assert staff("Viewers", name="vera").get(f"{page_of(id)}?version=1").status_code == 404
     assert "candidate.promoted" in text_of(response)
 
 

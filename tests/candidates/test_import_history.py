@@ -22,8 +22,9 @@ from django.test import override_settings
 from candidates.application.history_import import Outcome
 from candidates.application.history_map import HistoryMap
 from candidates.domain.candidate import Candidate
+from candidates.domain.events import Status
 from candidates.models import CandidateProjection
-from candidates.wiring import history_import
+from candidates.wiring import history_import, what_if
 from eventstore.models import Snapshot, StorageEvent
 from tests.databases import database_url, empty_database
 
@@ -411,6 +412,13 @@ def test_the_hiring_log(tmp_path: Path) -> None:
         "REJECTED": 8883,
     }
     assert sum(row["score"] == 75.0 for row in before) == 1350
+
+    # Asked of the same candidates, since an import takes its time.
+    lower, higher = what_if(60.0), what_if(80.0)
+    assert lower.would_pass == {Status.ADDED: 240, Status.STANDBY: 56}
+    assert lower.would_not_pass == {Status.INVITED: 0}
+    assert higher.would_not_pass == {Status.INVITED: 146}
+    assert higher.candidates == {Status.ADDED: 439, Status.STANDBY: 105, Status.INVITED: 573}
 
     for threshold in (75.0, 90.0):
         out = io.StringIO()

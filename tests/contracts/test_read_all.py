@@ -1,12 +1,13 @@
 """What reading the whole log promises, on every store that has one."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
 
 from eventstore.application.ports import EventStore
-from eventstore.domain.events import Metadata, RecordedEvent
+from eventstore.domain.events import DomainEvent, Metadata, RecordedEvent
 from eventstore.domain.exceptions import ConcurrencyError, CursorBeyondLog, UnsafeLogRead
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryEventStore, OverlayEventStore
@@ -95,6 +96,28 @@ def test_filters_choose_among_all_events_and_not_among_a_batch(
     assert log.read_all(limit=1, **filters) == wanted[:1]
     for event in wanted[:1]:
         assert log.read_all(after=event.position, limit=100, **filters) == wanted[1:]
+
+
+def test_a_type_is_found_under_its_former_names_too(log: EventStore, mapper: EventMapper) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Phoned(DomainEvent):
+        event_type: ClassVar[str] = "candidate.phoned"
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Called(DomainEvent):
+        event_type: ClassVar[str] = "candidate.called"
+
+    mapper.register([Phoned])
+    (before,) = append(log, uuid4(), Phoned(), expected=0)
+    # The code of the next day, in the place of that of the day before.
+    renamed = EventMapper()
+    renamed.register([Called], aliases={"candidate.phoned": "candidate.called"})
+    vars(mapper).update(vars(renamed))
+    (after,) = append(log, uuid4(), Called(), expected=0)
+
+    found = log.read_all(limit=100, event_types=["candidate.called"])
+    assert [one.position for one in found] == [before.position, after.position]
+    assert [one.event for one in found] == [Called(), Called()]
 
 
 @pytest.mark.parametrize("beyond", [1, 2, 2**63, 10**30])

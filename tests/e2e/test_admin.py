@@ -119,6 +119,12 @@ def test_a_recruiter_finds_a_candidate_and_reads_the_past(
     expect(page.locator(".timeline time").first).to_have_text(re.compile(r", \d\d:\d\d UTC$"))
     expect(page.get_by_role("link", name="https://example.org/zoe.pdf")).to_be_visible()
 
+    page.get_by_role("link", name="As it was at version 2").click()
+    expect(page.locator(".fieldBox.field-status_label")).to_contain_text("Rejected")
+    check_looks(page, "Zoë O’Brien-Muñoz")
+    page.get_by_role("link", name="As it is now").click()
+    expect(page.locator(".fieldBox.field-status_label")).to_contain_text("Added")
+
 
 def test_a_mixed_selection_is_invited_where_the_rules_allow(
     page: Page, user_in: Callable[..., User]

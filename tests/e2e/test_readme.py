@@ -27,7 +27,7 @@ def test_the_curl_lines(live_server: LiveServer, user_in: Callable[..., User]) -
         check=True,
     )
     answers = [json.loads(line) for line in ran.stdout.splitlines() if line]
-    add, again, standby, invite, reject, undo, note, read, history = answers
+    add, again, standby, invite, reject, undo, note, read, history, past = answers
 
     assert add == again
     assert [answer["status"] for answer in (add, standby, invite, undo, note)] == [
@@ -47,6 +47,7 @@ def test_the_curl_lines(live_server: LiveServer, user_in: Callable[..., User]) -
         "STANDBY",
         "Ada O’Neill",
     )
+    assert (past["version"], past["status"], past["invited_at"] is None) == (3, "INVITED", False)
     assert [event["event_type"] for event in history["results"]] == [
         "candidate.added",
         "candidate.moved_to_standby",

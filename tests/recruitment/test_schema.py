@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -13,6 +14,11 @@ from django.core.management import call_command
 from django.test import Client
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
+
+from candidates.application.commands import NoteOnCandidate
+from tests.factories import add
+from tests.given import given
+from tests.scenario import CANDIDATE_ID
 
 URL = "/api/v1/candidates/"
 
@@ -48,19 +54,27 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     assert "nullable" not in str(document)
     names = "list add read history standby invite reject undo rescore profile note retract"
-    assert set(_operations(document)) == {f"candidates_{name}" for name in names.split()}
+    assert set(_operations(document)) == {
+        *(f"candidates_{name}" for name in names.split()),
+        "candidates_commands",
+        "candidates_what_if",
+        "events_feed",
+    }
 
 
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) -> None:
     for name, operation in _operations(document).items():
         problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
         expected = {"400", "401", "403", "406"}
-        if name not in ("candidates_list", "candidates_add"):
+        reads = {"candidates_list", "candidates_read", "candidates_history", "candidates_what_if"}
+        if name not in {"candidates_list", "candidates_add", "candidates_what_if", "events_feed"}:
             expected |= {"404"}
-        if name not in ("candidates_list", "candidates_read", "candidates_history"):
+        if name == "events_feed":
+            expected |= {"409"}
+        elif name not in reads:
             expected |= {"409", "411", "413", "415", "422"}
         if expected >= {"404", "409"}:
-            expected |= {"412"}
+            expected |= {"412", "428"}
         assert set(problems) == expected
         assert all(list(r["content"]) == ["application/problem+json"] for r in problems.values())
         assert all(r["description"] for r in problems.values())
@@ -72,7 +86,20 @@ def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> 
     schemas = document["components"]["schemas"]
     assert {name for name in schemas if name.endswith("Body")} == {
         f"{name}Body"
-        for name in ("Add", "Standby", "Reject", "Undo", "Rescore", "Profile", "Note", "Retract")
+        for name in (
+            *(
+                "Add",
+                "Standby",
+                "Invite",
+                "Reject",
+                "Undo",
+                "Rescore",
+                "Profile",
+                "Note",
+                "Retract",
+            ),
+            "Batch",
+        )
     }
     assert not any("description" in schemas[name] for name in schemas if name.endswith("Body"))
 
@@ -118,12 +145,28 @@ def test_answers_are_as_the_document_says(
     for name, body in steps:
         _check(document, f"candidates_{name}", api.post(f"{url}{name}/", body))
         _check(document, "candidates_read", api.get(url))
+    for moment in ("version=1", "version=9", "as_of=2020-01-01T00:00:00Z", "known_at=x"):
+        _check(document, "candidates_read", api.get(f"{url}?{moment}"))
     _check(document, "candidates_history", api.get(f"{url}history/"))
     _check(document, "candidates_list", api.get(URL))
     api.post(URL, {"profile": {}, "score": 0})
     _check(document, "candidates_list", api.get(f"{URL}?page_size=1"))
+    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=0&page_size=1"))
+    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=x"))
     for answer in (api.post(f"{url}invite/"), api.post(f"{url}invite/", {"x": 1})):
         _check(document, "candidates_invite", answer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_feed_is_as_the_document_says(
+    document: Any, user_in: Callable[..., User], client_of: Callable[..., APIClient]
+) -> None:
+    api = client_of(user_in("Operators"))
+    given(add())
+    given(NoteOnCandidate(candidate_id=CANDIDATE_ID, text="x"), command_id=uuid4())
+    _check(document, "events_feed", api.get("/api/v1/events/"))
+    _check(document, "events_feed", api.get("/api/v1/events/?limit=1&types=candidate.added"))
+    _check(document, "events_feed", api.get(f"/api/v1/events/?after={2**62}"))
 
 
 @pytest.mark.django_db

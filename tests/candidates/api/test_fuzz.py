@@ -91,3 +91,22 @@ def test_no_parameter_breaks_a_list(api: APIClient, query: dict[str, str]) -> No
     }
     answer = api.get(URL, query_params=given)
     assert answer.status_code in (200, 400)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["as_of", "known_at", "version"]) | TEXT,
+        TEXT | st.datetimes().map(lambda at: f"{at.isoformat()}Z") | st.integers().map(str),
+        max_size=2,
+    )
+)
+def test_no_moment_breaks_a_read(api: APIClient, query: dict[str, str]) -> None:
+    url = api.post(URL, {"profile": {}, "score": 80})["Location"]
+    given = {
+        key.encode("utf-8", "surrogatepass"): value.encode("utf-8", "surrogatepass")
+        for key, value in query.items()
+    }
+    answer = api.get(url, query_params=given)
+    assert answer.status_code in (200, 400, 404)
+    assert answer.status_code == 200 or answer.json()["code"]

@@ -1,0 +1,45 @@
+"""How the OpenAPI document describes the feed's answer; `message.py` makes what is in it."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from eventstore.api.fields import JSONObject, UTCDateTimeField
+
+
+class EventMetadataSerializer(serializers.Serializer[Any]):
+    actor = serializers.CharField()
+    on_behalf_of = serializers.CharField(allow_null=True)
+    door = serializers.CharField()
+
+
+class EventContentSerializer(serializers.Serializer[Any]):
+    event = JSONObject(help_text="The event's own fields, in today's schema.")
+    metadata = EventMetadataSerializer()
+
+
+class CloudEventSerializer(serializers.Serializer[Any]):
+    """CloudEvents 1.0, structured JSON."""
+
+    specversion = serializers.ChoiceField(choices=["1.0"])
+    id = serializers.UUIDField(help_text="Unique within `source`, also across repeats.")
+    source = serializers.CharField(  # type: ignore[assignment]  # a field, not where it comes from
+        help_text="The log, by its own id: `urn:uuid:…`."
+    )
+    type = serializers.CharField()
+    subject = serializers.UUIDField(help_text="The stream: for candidates, the candidate's id.")
+    time = UTCDateTimeField(help_text="When the log took it in.")
+    partitionkey = serializers.UUIDField(help_text="The stream once more.")
+    sequence = serializers.CharField(help_text="The version, in ten digits: the stream's order.")
+    logposition = serializers.CharField(help_text="The log's order; the value for `after`.")
+    streamtype = serializers.CharField()
+    occurredat = UTCDateTimeField(help_text="Business time.")
+    schemaversion = serializers.IntegerField(help_text="Of `type`.")
+    correlationid = serializers.UUIDField(required=False, help_text="Of a batch.")
+    causationid = serializers.UUIDField(required=False, help_text="The id of the command.")
+    data = EventContentSerializer()  # type: ignore[assignment]  # a field, not what was sent
+
+
+class FeedSerializer(serializers.Serializer[Any]):
+    next = serializers.URLField(help_text="Where to go on, now or later.")
+    results = CloudEventSerializer(many=True)

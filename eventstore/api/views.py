@@ -1,0 +1,85 @@
+"""The log as other systems follow it."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
+
+from eventstore import wiring
+from eventstore.api.parameters import single_values, whole_number
+from eventstore.api.serializers import FeedSerializer
+
+READ_FEED = "eventstore.read_feed"
+FEED_PAGE = 100
+LARGEST_FEED_PAGE = 1000
+LAST_POSITION = 2**63 - 1
+
+
+class MayReadFeed(BasePermission):
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return bool(request.user.has_perm(READ_FEED))
+
+
+class EventFeed(APIView):
+    permission_classes = [IsAuthenticated, MayReadFeed]
+    http_method_names = ["get", "head"]
+
+    @extend_schema(
+        operation_id="events_feed",
+        responses=FeedSerializer,
+        parameters=[
+            OpenApiParameter(
+                "after",
+                {"type": "integer", "minimum": 0, "maximum": LAST_POSITION, "default": 0},
+                description="The `logposition` of the last event that you have.",
+            ),
+            OpenApiParameter(
+                "limit",
+                {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": LARGEST_FEED_PAGE,
+                    "default": FEED_PAGE,
+                },
+                description="Events of one answer at most.",
+            ),
+            OpenApiParameter(
+                "types",
+                {"type": "array", "items": {"type": "string"}},
+                explode=False,
+                description="Only events of these types, separated by commas.",
+            ),
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        """Every event in the order of the log, as CloudEvents.
+
+        Follow `next`, which is always there: behind the last event there is nothing until there
+        is more. Who keeps that link alone, and goes on from it after a stop, gets every event
+        once. None is passed over that a slower transaction has still to commit.
+        """
+        given = single_values(request.query_params, ("after", "limit", "types"))
+        after = whole_number("after", given.get("after", "0"), minimum=0, maximum=LAST_POSITION)
+        limit = whole_number(
+            "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE
+        )
+        event_types = _event_types(given["types"]) if "types" in given else ()
+        recorded = wiring.event_store().read_all(after=after, limit=limit, event_types=event_types)
+        last = recorded[-1].position if recorded else after
+        following = replace_query_param(request.build_absolute_uri(), "after", str(last))
+        return Response({"next": following, "results": wiring.cloud_events(recorded)})
+
+
+def _event_types(text: str) -> frozenset[str]:
+    known, named = wiring.mapper().classes, frozenset(text.split(","))
+    if unknown := sorted(named - known.keys()):
+        detail = (
+            f"There is no event type {unknown[0][:100]!r}; they are {', '.join(sorted(known))}."
+        )
+        raise ValidationError({"types": [detail]}, code="unknown_event_type")
+    return named
