@@ -84,6 +84,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "recruitment.request_id.name_request",
+    "recruitment.body_limit.limit_body",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -177,6 +178,7 @@ FORMAT_MODULE_PATH = ["recruitment.formats"]
 STATIC_URL = "static/"
 # Served from where the apps keep them: there is no collecting step to forget.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 
 def throttle(name: str) -> tuple[int, int] | None:
