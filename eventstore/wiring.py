@@ -228,11 +228,11 @@ def repair_all() -> None:
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
-        repaired = repair(name, limit=REPAIRED_ON_THE_SIDE)
-        if repaired.streams:
-            logger.warning("%d streams of %s lagged behind the log", repaired.streams, name)
+        streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        if streams > REPAIRED_ON_THE_SIDE:
+            logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 
 
 repair_once = OnceInBackground(repair_all)
-_on_commit = OnCommitPublisher(_local, then=repair_once.start)
-_in_transaction = InTransactionPublisher(then=repair_once.start)
+_on_commit = OnCommitPublisher(_local, then=lambda: repair_once.start())
+_in_transaction = InTransactionPublisher(then=lambda: repair_once.start())

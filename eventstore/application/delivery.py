@@ -69,7 +69,8 @@ class Delivery:
         """As part of a command: a parked stream is left alone, however much comes behind.
 
         That is asked only where the rows are not at the event before: a delivery in its turn
-        costs no look-up.
+        costs no look-up. A repeat of the very command that failed is tried; the next retry then
+        finds nothing left to do.
         """
         if not events or events[0].stream_type != self.projection.stream_type:
             return

@@ -6,6 +6,11 @@ from threading import Lock, Thread
 
 from django.db import connections
 
+from eventstore.application.parking import described
+from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+
+_HARMLESS = (CursorBeyondLog, UnsafeLogRead)
+"""Errors whose text quotes nobody and says what to do."""
 logger = logging.getLogger(__name__)
 
 
@@ -30,7 +35,8 @@ class OnceInBackground:
     def _run(self) -> None:
         try:
             self._act()
-        except Exception:
-            logger.exception("%s failed in the background", self._act.__name__)
+        except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
+            told = error if isinstance(error, _HARMLESS) else described(error)
+            logger.error("%s failed in the background: %s", self._act.__name__, told)
         finally:
             connections.close_all()

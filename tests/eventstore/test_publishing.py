@@ -2,16 +2,20 @@
 
 import logging
 from collections.abc import Sequence
+from threading import Thread, current_thread
 from uuid import uuid4
 
 import pytest
 from django.db import transaction
+from django.test import override_settings
 
 from candidates.application.commands import NoteOnCandidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service
+from eventstore import wiring
 from eventstore.application.commands import CommandContext
 from eventstore.domain.events import Metadata, RecordedEvent
+from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rows import DjangoProjectionRows
@@ -23,6 +27,8 @@ from eventstore.wiring import (
     parked_streams,
     projections,
     repair,
+    repair_all,
+    repair_once,
 )
 from tests.factories import add, added
 
@@ -77,7 +83,8 @@ def test_one_handler_that_fails_is_seen_and_does_not_stop_the_next(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert str(events[0].stream_id) in record.getMessage()
-    assert f"position {events[0].position}" in record.getMessage()
+    assert f"position {events[0].position}: RuntimeError at {__name__}" in record.getMessage()
+    assert "no room" not in caplog.text
 
 
 @pytest.fixture
@@ -152,3 +159,53 @@ def test_where_parking_fails_too_a_repair_still_finds_the_stream(
     broken_projection.undo()
     assert repair("candidates").complete
     assert CandidateProjection.objects.get().id == result.candidate_id
+
+
+def test_what_a_process_does_on_the_side_it_does_once(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[Thread] = []
+
+    def act() -> None:
+        done.append(current_thread())
+        raise RuntimeError("somebody's data")
+
+    once = OnceInBackground(act)
+    once.start()
+    once.start()
+    done[0].join(timeout=30)
+    assert done == [done[0]]
+    assert done[0] is not current_thread()
+    (record,) = caplog.records
+    assert record.getMessage().startswith(
+        f"act failed in the background: RuntimeError at {__name__}"
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("delivery", ["on_commit", "in_transaction"])
+def test_the_first_command_of_a_process_has_it_look_for_what_was_lost(
+    monkeypatch: pytest.MonkeyPatch, delivery: str
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(repair_once, "start", lambda: started.append("started"))
+    with override_settings(EVENT_DELIVERY=delivery):
+        with transaction.atomic():
+            candidate_service().handle(add(candidate_id=None), RITA)
+            assert started == []
+        assert started == ["started"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_lost_is_found_within_bounds_and_the_rest_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "REPAIRED_ON_THE_SIDE", 2)
+    for _ in range(3):
+        recorded()
+    repair_all()
+    assert CandidateProjection.objects.count() == 2
+    assert "candidates lags by 3 streams: run manage.py follow --once" in caplog.text
+    caplog.clear()
+    repair_all()
+    assert CandidateProjection.objects.count() == 3
+    assert "candidates lags" not in caplog.text
+    assert repair("candidates").streams == 0

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
+from eventstore.application.parking import described
 from eventstore.application.ports import EventHandler, EventPublisher
 from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import UndecodableEvent
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +30,15 @@ class LocalEventPublisher:
         for handler in self._handlers:
             try:
                 handler.handle(events)
-            except Exception:
-                logger.exception(
-                    "%r failed on stream %s at position %d",
+            except UndecodableEvent as error:
+                logger.error("%r stays behind: %s", handler, error)
+            except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
+                logger.error(
+                    "%r failed on stream %s at position %d: %s",
                     handler,
                     events[0].stream_id,
                     events[0].position,
+                    described(error),
                 )
 
 
