@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -82,7 +82,13 @@ def register_events(
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
     projection = Projection(projector, rows=DjangoProjectionRows(model), store=_store)
-    delivery = Delivery(projection, store=_store, parked=_parked, savepoint=transaction.atomic)
+    delivery = Delivery(
+        projection,
+        store=_store,
+        parked=_parked,
+        savepoint=transaction.atomic,
+        transient=(InterfaceError, OperationalError),
+    )
     _projections[projection.name] = projection
     _deliveries[projection.name] = delivery
     _local.subscribe(delivery)

@@ -40,9 +40,10 @@ class NothingToGoOnFrom(Exception):
 
 
 class Delivery:
-    """Whatever the projection raises is a stream parked; what cannot be decoded is raised.
+    """Whatever the projection raises is a stream parked.
 
-    Raises also where parking fails, so that nobody takes the events for handled.
+    Raised are what cannot be decoded, what is `transient`, since it says nothing of the event (the
+    database is locked or gone), and whatever parking raises: nobody may take those for handled.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Delivery:
         store: EventStore,
         parked: ParkedStreams,
         savepoint: UnitOfWork,
+        transient: tuple[type[Exception], ...],
     ) -> None:
         self.projection = projection
         self._store = store
         self._parked = parked
         self._savepoint = savepoint
+        self._raised: tuple[type[Exception], ...] = (UndecodableEvent, *transient)
 
     def __repr__(self) -> str:
         return repr(self.projection)
@@ -80,7 +83,7 @@ class Delivery:
                 return
             if self._parked.find(self.name, stream_id) is None:
                 self.projection.heal(stream_id)
-        except UndecodableEvent:
+        except self._raised:
             raise
         except Exception:  # noqa: BLE001  # parked with its class and place
             if self._parked.find(self.name, stream_id) is None:
@@ -91,7 +94,7 @@ class Delivery:
         try:
             with self._savepoint():
                 self.projection.heal(stream_id)
-        except UndecodableEvent:
+        except self._raised:
             raise
         except Exception:  # noqa: BLE001  # parked with its class and place
             return self._heal_one_by_one(stream_id)
@@ -128,7 +131,7 @@ class Delivery:
             try:
                 with self._savepoint():
                     self.projection.handle([recorded])
-            except UndecodableEvent:
+            except self._raised:
                 raise
             except Exception as error:  # noqa: BLE001  # parked with its class and place
                 return self._park(recorded, error)

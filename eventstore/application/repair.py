@@ -105,6 +105,6 @@ class Repair:
         try:
             with self._savepoint():
                 self._projection.add_missing(missing)
-        except Exception:  # noqa: BLE001  # each alone: the one that fails is parked
+        except Exception:  # noqa: BLE001  # each alone, which parks the one that fails
             for stream in missing:
                 self._delivery.heal(stream[0].stream_id)

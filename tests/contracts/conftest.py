@@ -195,7 +195,9 @@ def _read_model(
 ) -> ReadModel:
     savepoint = transaction.atomic if isinstance(rows, DjangoProjectionRows) else nullcontext
     projection = Projection(projector, rows=rows, store=store)
-    delivery = Delivery(projection, store=store, parked=parked, savepoint=savepoint)
+    delivery = Delivery(
+        projection, store=store, parked=parked, savepoint=savepoint, transient=(TimeoutError,)
+    )
     repair = Repair(
         delivery, store=store, checkpoints=checkpoints, parked=parked, savepoint=savepoint
     )

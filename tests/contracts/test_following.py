@@ -372,6 +372,53 @@ def test_a_stream_that_fails_in_a_repair_is_parked_and_the_rest_done(
     assert {parked[:2] for parked in world.parked()} == broken
 
 
+def test_where_parking_fails_the_checkpoint_stays(
+    world: World, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no room for that either")
+
+    streams: list[list[RecordedEvent]] = []
+
+    def append() -> None:
+        streams.extend([world.stored(), world.stored()])
+        broken.add((streams[1][0].stream_id, 5))
+
+    monkeypatch.setattr(world.model.parked, "park", refuse)
+    world.at = {1: append}
+    with pytest.raises(RuntimeError, match="no room"):
+        world.follow(pauses=3)
+    assert (world.position, world.parked()) == (0, [])
+    monkeypatch.undo()
+    world.follow_once()
+    assert world.position == streams[1][-1].position
+    assert world.model.look() == rebuilt(world.model)
+
+
+@pytest.mark.parametrize("how", ["handle", "follow", "repair"])
+def test_what_says_nothing_of_the_event_parks_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def wait_in_vain(*_: Any, **__: Any) -> bool:
+        raise TimeoutError
+
+    new, known = world.stored(), world.stored()
+    world.model.projection.handle(known[:1])
+    for method in ("advance", "add_missing"):
+        monkeypatch.setattr(world.model.rows, method, wait_in_vain)
+    act: dict[str, Callable[[], object]] = {
+        "handle": lambda: world.model.delivery.handle(new),
+        "follow": world.follow_once,
+        "repair": world.model.repair.run,
+    }
+    with pytest.raises(TimeoutError):
+        act[how]()
+    assert world.parked() == []
+    monkeypatch.undo()
+    world.follow_once()
+    assert world.versions(new, known) == [8, 8]
+
+
 def test_skipping_passes_over_the_event_that_fails_and_heals_the_rest(
     world: World, broken: Broken
 ) -> None:
