@@ -84,7 +84,12 @@ class DjangoProjectionRows:
             newest.update(**{self._shown: None}, **changes.closing)
             if changes.marking:
                 marked = self._rows(stream_id).filter(version__gte=changes.marked_from)
-                marked.update(**changes.marking)
+                marked.update(
+                    **{
+                        name: Coalesce(models.F(name), models.Value(value))
+                        for name, value in changes.marking.items()
+                    }
+                )
             columns = {**taken_over, **changes.columns}
             self._model._default_manager.bulk_create(
                 self._made(stream_id, FoldedStream(version, [(version, columns)]))
