@@ -62,9 +62,7 @@ class ProblemAutoSchema(AutoSchema):
         problems = dict(_EVERY)
         parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
         if "{id}" in self.path:
-            problems |= _WITH_ID
-        if "as_of" in parameters:
-            problems |= _WITH_MOMENT
+            problems |= _WITH_MOMENT if "as_of" in parameters else _WITH_ID
         if self.method == "POST":
             problems |= _WITH_BODY
         if "If-Match" in parameters:
