@@ -178,8 +178,9 @@ class PostgreSQLDriver:
     def load(
         self, connection: psycopg.Connection[Any], where: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
-        cursor = psycopg.Cursor(connection)
-        cursor.execute(f"{_LOAD} WHERE {where}", parameters, prepare=True, binary=True)
+        statement = _loading(_LOAD, where)
+        cursor = self._cursors.of(connection, statement)
+        cursor.execute(statement, parameters, prepare=True, binary=True)
         return cursor.fetchall()
 
     def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
@@ -266,7 +267,7 @@ class SQLiteDriver:
     def load(
         self, connection: sqlite3.Connection, where: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
-        return self._execute(connection, f"{_LOAD_AS_TEXT} WHERE {where}", parameters)
+        return self._execute(connection, _loading(_LOAD_AS_TEXT, where), parameters)
 
     def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
         version, occurred_at, recorded_at, hash = loaded[4:]
@@ -343,6 +344,11 @@ def _select(columns: str, where: str, *, keys: bool) -> str:
         f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event "
         f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id WHERE {where}"
     )
+
+
+@cache
+def _loading(selected: str, where: str) -> str:
+    return f"{selected} WHERE {where}"
 
 
 def _instant(text: str) -> datetime:

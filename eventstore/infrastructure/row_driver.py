@@ -60,13 +60,13 @@ class PostgreSQLRows:
         self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
     ) -> None:
         row = self._table.first_row(stream_id, version, columns)
-        statement = self._insert(tuple(row), relaxed=database.get_autocommit())
+        statement = self._insert(tuple(row), relaxed=database.autocommit)
         self._run(database, statement, self._table.stored(database, row))
 
     def update(
         self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
     ) -> bool:
-        statement = self._update(tuple(columns), relaxed=database.get_autocommit())
+        statement = self._update(tuple(columns), relaxed=database.autocommit)
         values = self._table.stored(database, columns)
         return self._run(database, statement, [*values, stream_id, expected])
 
@@ -80,7 +80,7 @@ class PostgreSQLRows:
     ) -> bool:
         row = self._table.next_row(stream_id, version, changes.columns)
         names = tuple(row), tuple(changes.closing), tuple(changes.marking)
-        statement = self._open_next(*names, relaxed=database.get_autocommit())
+        statement = self._open_next(*names, relaxed=database.autocommit)
         marks = self._table.stored(database, changes.marking)
         values = self._table.stored(database, changes.closing)
         for mark in marks:
@@ -160,7 +160,7 @@ def row_driver(model: type[models.Model], database: BaseDatabaseWrapper) -> RowD
 def _relaxed(database: BaseDatabaseWrapper) -> Iterator[sqlite3.Cursor]:
     """A cursor; no commit on it waits for the disk, unless that is the caller's."""
     with closing(database.connection.cursor(sqlite3.Cursor)) as cursor:
-        if not database.get_autocommit():
+        if not database.autocommit:
             yield cursor
             return
         cursor.execute("PRAGMA synchronous=NORMAL")
@@ -172,7 +172,7 @@ def _relaxed(database: BaseDatabaseWrapper) -> Iterator[sqlite3.Cursor]:
 
 @contextmanager
 def _together(database: BaseDatabaseWrapper, cursor: sqlite3.Cursor) -> Iterator[None]:
-    if not database.get_autocommit():
+    if not database.autocommit:
         yield
         return
     cursor.execute("BEGIN IMMEDIATE")

@@ -104,4 +104,4 @@ class DjangoProjectionRows:
 
 def _savepoint(database: BaseDatabaseWrapper) -> AbstractContextManager[None]:
     """In a caller's transaction, which an error then leaves usable."""
-    return nullcontext() if database.get_autocommit() else transaction.atomic()
+    return nullcontext() if database.autocommit else transaction.atomic()
