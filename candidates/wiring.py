@@ -27,6 +27,7 @@ from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
+from eventstore.wiring import in_one_transaction as in_one_transaction
 
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 

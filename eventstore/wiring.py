@@ -30,6 +30,7 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import TamperedLog as TamperedLog

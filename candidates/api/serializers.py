@@ -13,6 +13,7 @@ from candidates.wiring import event_data
 from eventstore.api.fields import (
     JSONObject,
     StrictChoice,
+    StrictDateTime,
     StrictInteger,
     StrictNumber,
     StrictSerializer,
@@ -33,24 +34,32 @@ def _example(**body: Any) -> Any:
     return extend_schema_serializer(examples=[OpenApiExample("Example", body, request_only=True)])
 
 
+class CommandBody(StrictSerializer):
+    occurred_at = StrictDateTime(
+        required=False,
+        help_text="When it happened, for who may state that: not in the future, and not before "
+        "the candidate's newest event. Without it: now.",
+    )
+
+
 @_example(profile={"name": "Ann Muñoz", "email": "ann@example.org"}, score=80)
-class AddBody(StrictSerializer):
+class AddBody(CommandBody):
     profile = JSONObject(help_text=_PROFILE_HELP)
     score = StrictNumber(help_text="From 0 to 100.")
 
 
-class StandbyBody(StrictSerializer):
+class StandbyBody(CommandBody):
     until = serializers.DateField(
         required=False, allow_null=True, default=None, help_text="When the decision falls due."
     )
 
 
-class InviteBody(StrictSerializer):
+class InviteBody(CommandBody):
     pass
 
 
 @_example(reason="position_filled", note="Filled from inside the company.")
-class RejectBody(StrictSerializer):
+class RejectBody(CommandBody):
     reason = StrictChoice(choices=_REASONS)
     note = StrictText(required=False, default="", allow_blank=True, max_length=TEXT_LENGTH)
 
@@ -59,26 +68,26 @@ class RejectBody(StrictSerializer):
 
 
 @_example(version=2)
-class UndoBody(StrictSerializer):
+class UndoBody(CommandBody):
     version = StrictInteger(
         min_value=1, max_value=2**31 - 1, help_text="Of the decision to take back: the newest."
     )
 
 
-class RescoreBody(StrictSerializer):
+class RescoreBody(CommandBody):
     score = StrictNumber(help_text="From 0 to 100.")
     why = StrictText(max_length=TEXT_LENGTH)
 
 
-class ProfileBody(StrictSerializer):
+class ProfileBody(CommandBody):
     profile = JSONObject(help_text="The whole new profile. " + _PROFILE_HELP)
 
 
-class NoteBody(StrictSerializer):
+class NoteBody(CommandBody):
     text = StrictText(max_length=TEXT_LENGTH)
 
 
-class RetractBody(StrictSerializer):
+class RetractBody(CommandBody):
     why = StrictText(max_length=TEXT_LENGTH)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -71,7 +70,7 @@ class StatisticsSerializer(serializers.Serializer[Any]):
 
 
 class StatisticsView(APIView):
-    permission_classes = [IsAuthenticated, MayUseAction]
+    permission_classes = [*APIView.permission_classes, MayUseAction]
     http_method_names = ["get", "head"]
     command = None
 

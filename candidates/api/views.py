@@ -1,17 +1,20 @@
 """The REST door: builds a command, hands it to the service, answers with what was done."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.views import APIView
 
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
@@ -19,13 +22,22 @@ from candidates.api.pagination import AddedOrder
 from candidates.application import commands
 from candidates.application.commands import CandidateCommand
 from candidates.application.projector import SCHEMA
+from candidates.application.service import CommandResult
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_at, candidate_service, history
 from eventstore.api import openapi
 from eventstore.api.moments import PAST, moment_of
 from eventstore.api.parameters import single_values
-from eventstore.api.requests import body_of, command_context, etag, id_in_path, matches
+from eventstore.api.requests import (
+    PreconditionRequired,
+    body_of,
+    command_context,
+    etag,
+    id_in_path,
+    matches,
+)
+from eventstore.application.commands import CommandContext
 from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
 
 READ = "candidates.view_candidateprojection"
@@ -67,7 +79,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     queryset = CandidateProjection.objects.all()
     serializer_class = bodies.CandidateSerializer
-    permission_classes = [IsAuthenticated, MayUseAction]
+    permission_classes = [*APIView.permission_classes, MayUseAction]
     filter_backends = [DjangoFilterBackend]
     filterset_class = CandidateFilter
     pagination_class = AddedOrder
@@ -191,15 +203,26 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     ) -> Response:
         sent = body(data=body_of(self.request))
         sent.is_valid(raise_exception=True)
-        command, context = build(**sent.validated_data), command_context(self.request)
-        try:
-            result = candidate_service().handle(command, context)
-        except StaleVersion as stale:
-            shown = self.queryset.filter(pk=stale.stream_id)
-            stale.projected_version = shown.values_list("version", flat=True).first()
-            raise
+        fields = {**sent.validated_data}
+        context = replace(
+            command_context(self.request), occurred_at=fields.pop("occurred_at", None)
+        )
+        if settings.REQUIRE_IF_MATCH and self.detail and "If-Match" not in self.request.headers:
+            raise PreconditionRequired
+        command = build(**fields)
+        result = handled(command, context)
         headers = {"ETag": etag(result.version, SCHEMA)}
         if result.repeated:
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
         return Response(answer, status=status, headers=headers)
+
+
+def handled(command: CandidateCommand, context: CommandContext) -> CommandResult:
+    """Hands the command to the service. A refusal of a stale version says what readers see."""
+    try:
+        return candidate_service().handle(command, context)
+    except StaleVersion as stale:
+        shown = CandidateProjection.objects.filter(pk=stale.stream_id)
+        stale.projected_version = shown.values_list("version", flat=True).first()
+        raise

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.validators import MaxLengthValidator
@@ -59,6 +59,15 @@ class StrictInteger(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class StrictBoolean(serializers.BooleanField):
+    """DRF would take "yes" and 1."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class JSONObject(serializers.DictField):
     """Any JSON object, as it was sent."""
 
@@ -78,6 +87,17 @@ class StrictNumber(serializers.FloatField):
             return float(data)
         except OverflowError:
             return math.inf  # as 1e999 is read
+
+
+class StrictDateTime(serializers.DateTimeField):
+    """An instant. DRF would read a time without its offset in the server's zone."""
+
+    default_error_messages = {"naive_time": "A time needs its offset from UTC, or Z."}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            self.fail("naive_time")
+        return value
 
 
 class UTCDateTimeField(serializers.DateTimeField):

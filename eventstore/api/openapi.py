@@ -11,6 +11,13 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="1 to 255 printable ASCII characters. The same key and body again is answered "
     "as the first time and carried out once; the same key with another body is 422.",
 )
+ON_BEHALF_OF = OpenApiParameter(
+    "On-Behalf-Of",
+    str,
+    OpenApiParameter.HEADER,
+    description="Who asked for this, in 1 to 150 printable ASCII characters. Kept beside the "
+    "user of the token, who needs a permission for it.",
+)
 IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
@@ -44,4 +51,4 @@ IDEMPOTENT_REPLAYED = OpenApiParameter(
     response=[200, 201],
     description="`true` where the key was used before, so that this is the first answer again.",
 )
-COMMAND = [IDEMPOTENCY_KEY, ETAG, IDEMPOTENT_REPLAYED]
+COMMAND = [IDEMPOTENCY_KEY, ON_BEHALF_OF, ETAG, IDEMPOTENT_REPLAYED]

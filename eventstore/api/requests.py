@@ -11,7 +11,16 @@ from eventstore.application.commands import CommandContext
 
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9]{1,9})?"')
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,148}[\x21-\x7e])?")
+
+
+class PreconditionRequired(APIException):
+    status_code = 428
+    default_code = "precondition_required"
+    default_detail = "Say in If-Match which version this was decided on: the ETag of a read, or *."
 
 
 class LengthRequired(APIException):
@@ -32,12 +41,20 @@ def body_of(request: Request) -> Any:
 
 def command_context(request: Request) -> CommandContext:
     """Raises ValidationError for headers that cannot be read."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not KEY.fullmatch(key):
+        raise _unreadable("Idempotency-Key", "It is 1 to 255 printable ASCII characters.")
+    name = request.headers.get("On-Behalf-Of")
+    if name is not None and not _NAME.fullmatch(name):
+        raise _unreadable("On-Behalf-Of", "It is 1 to 150 printable ASCII characters.")
     return CommandContext(
         actor=request.user.get_username(),
         door="api",
         allows=request.user.has_perm,
-        command_id=_command_id(request),
+        on_behalf_of=name,
+        command_id=None if key is None else command_id_of(request, key),
         expected_version=expected_version(request),
+        extra=_request_id(request),
     )
 
 
@@ -73,13 +90,14 @@ def id_in_path(text: str) -> UUID:
     return UUID(text)
 
 
-def _command_id(request: Request) -> UUID | None:
+def _request_id(request: Request) -> dict[str, str]:
+    """What the project's logs call this request, where a middleware has given it a name."""
+    id = getattr(request, "request_id", None)
+    return {"request_id": id} if id else {}
+
+
+def command_id_of(request: Request, key: str) -> UUID:
     """Derived from the key for each user apart: nobody meets another's commands."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not _KEY.fullmatch(key):
-        raise _unreadable("Idempotency-Key", "It is 1 to 255 printable ASCII characters.")
     return uuid5(uuid5(NAMESPACE_OID, f"user {request.user.pk}"), key)
 
 

@@ -47,17 +47,23 @@ class CommandContext:
             door=self.door,
             on_behalf_of=self.on_behalf_of,
             causation_id=self.command_id,
-            command_digest=digest_of(command) if self.command_id else None,
+            command_digest=digest_of(command, occurred_at=self.occurred_at)
+            if self.command_id
+            else None,
             extra=self.extra,
         )
 
 
-def digest_of(command: Command) -> str:
-    """A fingerprint of the kind of command, what it is about and its content.
+def digest_of(command: Command, *, occurred_at: datetime | None = None) -> str:
+    """A fingerprint of the kind of command, what it is about, its content and a stated time.
 
     Raises InvalidValue for content that cannot be kept.
     """
     content = {f.name: getattr(command, f.name) for f in fields(command)}
     check_content(content)
-    text = json.dumps([type(command).__name__, content], sort_keys=True, default=str)
+    said: list[object] = [type(command).__name__, content]
+    if occurred_at is not None:
+        # The instant, whatever offset it was written with.
+        said.append(occurred_at.timestamp())
+    text = json.dumps(said, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

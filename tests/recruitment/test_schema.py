@@ -56,6 +56,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     names = "list add read history standby invite reject undo rescore profile note retract"
     assert set(_operations(document)) == {
         *(f"candidates_{name}" for name in names.split()),
+        "candidates_commands",
         "candidates_statistics",
         "candidates_what_if",
         "events_feed",
@@ -65,7 +66,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) -> None:
     for name, operation in _operations(document).items():
         problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
-        expected = {"400", "401", "403", "406"}
+        expected = {"400", "401", "403", "406", "413", "429"}
         of_many = {f"candidates_{name}" for name in ("list", "statistics", "what_if")}
         reads = {"candidates_read", "candidates_history", *of_many}
         if name not in {"candidates_add", "events_feed", *of_many}:
@@ -73,21 +74,37 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         if name == "events_feed":
             expected |= {"409"}
         elif name not in reads:
-            expected |= {"409", "411", "413", "415", "422"}
+            expected |= {"409", "411", "415", "422"}
         if expected >= {"404", "409"}:
-            expected |= {"412"}
+            expected |= {"412", "428"}
         assert set(problems) == expected
         assert all(list(r["content"]) == ["application/problem+json"] for r in problems.values())
         assert all(r["description"] for r in problems.values())
         assert re.fullmatch(r"[A-Z].*\.", operation["description"], re.DOTALL)
         assert {"token": []} in operation["security"]
+        assert "X-Request-ID" in {parameter["name"] for parameter in operation["parameters"]}
+        assert all("X-Request-ID" in r["headers"] for r in operation["responses"].values())
+        assert "Retry-After" in problems["429"]["headers"]
 
 
 def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> None:
     schemas = document["components"]["schemas"]
     assert {name for name in schemas if name.endswith("Body")} == {
         f"{name}Body"
-        for name in ("Add", "Standby", "Reject", "Undo", "Rescore", "Profile", "Note", "Retract")
+        for name in (
+            *(
+                "Add",
+                "Standby",
+                "Invite",
+                "Reject",
+                "Undo",
+                "Rescore",
+                "Profile",
+                "Note",
+                "Retract",
+            ),
+            "Batch",
+        )
     }
     assert not any("description" in schemas[name] for name in schemas if name.endswith("Body"))
 

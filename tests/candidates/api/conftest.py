@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from tests.candidates.api.requests import URL
@@ -11,6 +11,19 @@ from tests.candidates.api.requests import URL
 @pytest.fixture
 def recruiter(user_in: Callable[..., User]) -> User:
     return user_in("Recruiters", name="rita")
+
+
+@pytest.fixture
+def user_with(user_in: Callable[..., User]) -> Callable[..., User]:
+    """A user who holds these permissions on candidates and no other."""
+
+    def make(*codenames: str, name: str = "rita") -> User:
+        user = user_in(name=name)
+        held = Permission.objects.filter(codename__in=codenames)
+        user.user_permissions.set(held.filter(content_type__app_label="candidates"))
+        return user
+
+    return make
 
 
 @pytest.fixture

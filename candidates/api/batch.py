@@ -1,0 +1,260 @@
+"""Many commands in one request, each with a result of its own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid5
+
+import uuid_utils.compat as uuid_utils
+from django.conf import settings
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from candidates.api import serializers as bodies
+from candidates.api.views import handled
+from candidates.application import commands
+from candidates.wiring import in_one_transaction
+from eventstore.api import openapi
+from eventstore.api.fields import (
+    JSONObject,
+    StrictBoolean,
+    StrictChoice,
+    StrictInteger,
+    StrictSerializer,
+    StrictText,
+)
+from eventstore.api.requests import (
+    KEY,
+    PreconditionRequired,
+    body_of,
+    command_context,
+    command_id_of,
+    id_in_path,
+)
+from eventstore.application.commands import CommandContext
+from eventstore.domain.exceptions import DomainError, InvalidValue
+
+MOST_COMMANDS = 1000
+REFUSALS = (DomainError, APIException)
+"""Whatever else is raised is nobody's fault but ours."""
+COMMANDS: Mapping[str, tuple[type[commands.CandidateCommand], type[bodies.CommandBody]]] = {
+    "add": (commands.AddCandidate, bodies.AddBody),
+    "standby": (commands.MoveCandidateToStandby, bodies.StandbyBody),
+    "invite": (commands.InviteCandidate, bodies.InviteBody),
+    "reject": (commands.RejectCandidate, bodies.RejectBody),
+    "undo": (commands.UndoDecision, bodies.UndoBody),
+    "rescore": (commands.RescoreCandidate, bodies.RescoreBody),
+    "profile": (commands.ChangeProfile, bodies.ProfileBody),
+    "note": (commands.NoteOnCandidate, bodies.NoteBody),
+    "retract": (commands.RetractCandidate, bodies.RetractBody),
+}
+
+
+class BatchItem(StrictSerializer):
+    command = StrictChoice(choices=[(name, name) for name in COMMANDS])
+    candidate_id = StrictText(required=False, help_text="A UUID; none for `add`.")
+    body = JSONObject(required=False, help_text="As the command's own path takes it.")
+    expected_version = StrictInteger(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="What If-Match says to the command's own path; none for `add`.",
+    )
+    idempotency_key = StrictText(
+        required=False, help_text="What Idempotency-Key says to the command's own path."
+    )
+
+    def validate_candidate_id(self, value: str) -> UUID:
+        try:
+            return id_in_path(value)
+        except ValidationError as error:
+            raise serializers.ValidationError("It is not a UUID.", code="invalid_id") from error
+
+    def validate_idempotency_key(self, value: str) -> str:
+        if not KEY.fullmatch(value):
+            detail = "It is 1 to 255 printable ASCII characters."
+            raise serializers.ValidationError(detail, code="invalid")
+        return value
+
+    def validate(self, attrs: Any) -> Any:
+        adding = attrs["command"] == "add"
+        if not adding and "candidate_id" not in attrs:
+            raise serializers.ValidationError({"candidate_id": ["This field is required."]})
+        for name in ("candidate_id", "expected_version"):
+            if adding and name in attrs:
+                detail = "It does not apply to a candidate that is only being added."
+                raise serializers.ValidationError({name: [detail]})
+        return attrs
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Example",
+            {
+                "commands": [
+                    {"command": "add", "body": {"profile": {"name": "Ann Muñoz"}, "score": 80}},
+                    {
+                        "command": "reject",
+                        "candidate_id": "0198c2f4-7d1e-7c5a-9d53-0d6f3a5a1c11",
+                        "expected_version": 3,
+                        "idempotency_key": "7f0c-2",
+                        "body": {"reason": "position_filled"},
+                    },
+                ],
+                "atomic": False,
+            },
+            request_only=True,
+        )
+    ]
+)
+class SentBatch(StrictSerializer):
+    commands = serializers.ListField(
+        child=JSONObject(), allow_empty=False, max_length=MOST_COMMANDS
+    )
+    atomic = StrictBoolean(
+        default=False, help_text="Carry out all of them or, where one is refused, none."
+    )
+
+
+class BatchBody(SentBatch):
+    # For the OpenAPI document: an item that is wrong must not refuse the others.
+    commands = BatchItem(many=True)  # type: ignore[assignment]
+
+
+class BatchResult(serializers.Serializer[Any]):
+    status = serializers.IntegerField(help_text="As the command's own path would answer.")
+    result = bodies.CommandResultSerializer(required=False)
+    replayed = serializers.BooleanField(
+        required=False, help_text="Whether the key was used before: it is the first answer again."
+    )
+    problem = serializers.DictField(required=False, help_text="Where it was refused.")
+
+
+class BatchAnswer(serializers.Serializer[Any]):
+    correlation_id = serializers.UUIDField(help_text="The batch, in the metadata of every event.")
+    results = BatchResult(many=True, help_text="One for each command, in the same order.")
+
+
+class MayCommand(BasePermission):
+    """Some command. Which ones, the service says of each."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = {command.permission for command, _ in COMMANDS.values()}
+        return any(request.user.has_perm(permission) for permission in needed)
+
+
+class _Refused(Exception):
+    """Takes the transaction back."""
+
+    def __init__(self, index: int, error: Exception) -> None:
+        self.index = index
+        self.error = error
+
+
+class BatchView(APIView):
+    permission_classes = [*APIView.permission_classes, MayCommand]
+    http_method_names = ["post"]
+    names_candidates = True
+    """In the body, so that the answers of a path with an id are possible here too."""
+
+    @extend_schema(
+        operation_id="candidates_commands",
+        request=BatchBody,
+        responses=BatchAnswer,
+        parameters=[openapi.IDEMPOTENCY_KEY, openapi.ON_BEHALF_OF],
+    )
+    def post(self, request: Request) -> Response:
+        """Carries out up to 1,000 commands, one after the other.
+
+        One that is refused does not undo the others, unless `atomic` asks for it: then the first
+        refusal is the answer, `index` is its place, and nothing is carried out. An
+        Idempotency-Key stands for all of them, and for each that has no key of its own.
+        """
+        context = command_context(request)
+        batch_id = uuid5(context.command_id, "batch") if context.command_id else uuid_utils.uuid7()
+        context = replace(context, correlation_id=batch_id)
+        sent = SentBatch(data=body_of(request))
+        sent.is_valid(raise_exception=True)
+        items = list(enumerate(sent.validated_data["commands"]))
+        if sent.validated_data["atomic"]:
+            try:
+                results = in_one_transaction(
+                    lambda: [self._result_or_refused(index, item, context) for index, item in items]
+                )
+            except _Refused as refused:
+                answer = self._problem(_under(refused.error, str(refused.index), "commands"))
+                answer.data["index"] = refused.index
+                return answer
+        else:
+            results = [self._result_or_problem(index, item, context) for index, item in items]
+        return Response(BatchAnswer({"correlation_id": batch_id, "results": results}).data)
+
+    def _result_or_refused(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
+        try:
+            return self._result(index, item, context)
+        except REFUSALS as error:
+            raise _Refused(index, error) from error
+
+    def _result_or_problem(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
+        try:
+            return self._result(index, item, context)
+        except REFUSALS as error:
+            # The translation prepares the request for a problem; the batch is answered as JSON.
+            accepted = self.request.accepted_renderer, self.request.accepted_media_type
+            answer = self._problem(error)
+            self.request.accepted_renderer, self.request.accepted_media_type = accepted
+            return {"status": answer.status_code, "problem": answer.data}
+
+    def _problem(self, error: Exception) -> Response:
+        """What the command's own path would answer."""
+        answer: Response = self.get_exception_handler()(error, self.get_exception_handler_context())
+        answer.exception = True
+        return answer
+
+    def _result(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
+        """Raises what the command's own path answers with; its pointers start at the item."""
+        sent = BatchItem(data=item)
+        sent.is_valid(raise_exception=True)
+        said = sent.validated_data
+        command, body = COMMANDS[said["command"]]
+        content = body(data=said.get("body", {}))
+        try:
+            content.is_valid(raise_exception=True)
+            fields = {**content.validated_data}
+            terms = replace(
+                context,
+                command_id=self._command_id(index, said.get("idempotency_key"), context),
+                expected_version=said.get("expected_version"),
+                occurred_at=fields.pop("occurred_at", None),
+            )
+            if said["command"] != "add":
+                fields["candidate_id"] = said["candidate_id"]
+                if settings.REQUIRE_IF_MATCH and terms.expected_version is None:
+                    raise PreconditionRequired("Say in expected_version what this rests on.")
+            done = handled(command(**fields), terms)
+        except (ValidationError, InvalidValue) as error:
+            raise _under(error, "body") from error
+        status = 201 if said["command"] == "add" else 200
+        return {"status": status, "result": done, "replayed": done.repeated}
+
+    def _command_id(self, index: int, key: str | None, context: CommandContext) -> UUID | None:
+        if key is not None:
+            return command_id_of(self.request, key)
+        return uuid5(context.command_id, f"command {index}") if context.command_id else None
+
+
+def _under(error: Exception, *keys: str) -> Exception:
+    """The error with its pointers that much further from the root, the innermost key first."""
+    for key in keys:
+        match error:
+            case ValidationError():
+                error = ValidationError({key: error.detail})
+            case InvalidValue():
+                error = error.under(key)
+    return error

@@ -1,0 +1,242 @@
+"""Many commands in one request, each with a result of its own."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+
+from candidates.models import CandidateProjection
+from eventstore.models import StorageEvent
+from tests.candidates.api.requests import ADD, URL, errors_of, nothing_is_written
+from tests.threads import together
+
+BATCH = f"{URL}commands/"
+
+
+def item(url: str, command: str, **rest: Any) -> dict[str, Any]:
+    return {"command": command, "candidate_id": url.rstrip("/").rsplit("/", 1)[-1], **rest}
+
+
+def statuses(answer: Any) -> list[int]:
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"] == "application/json"
+    return [result["status"] for result in answer.json()["results"]]
+
+
+def test_each_command_is_carried_out_and_answered_as_its_own_path_would(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    ann, bob = add(), add()
+    answer = api.post(
+        BATCH,
+        {
+            "commands": [
+                {"command": "add", "body": ADD},
+                item(ann, "invite"),
+                item(bob, "reject", body={"reason": "withdrew", "note": "By phone."}),
+                item(ann, "note", body={"text": "Called."}, expected_version=2),
+            ]
+        },
+    )
+    assert statuses(answer) == [201, 200, 200, 200]
+    added, invited, rejected, noted = (r["result"] for r in answer.json()["results"])
+    assert api.get(f"{URL}{added['id']}/").json()["status"] == "ADDED"
+    assert (invited["status"], invited["version"]) == ("INVITED", 2)
+    assert rejected["events"][0]["event_type"] == "candidate.rejected"
+    assert noted["version"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_refused_does_not_undo_the_others(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    weak, strong = add(score=10), add()
+    answer = api.post(
+        BATCH,
+        {
+            "commands": [
+                item(weak, "invite"),
+                item(strong, "invite"),
+                item(strong, "invite", expected_version=1),
+                item(f"{URL}{uuid4()}/", "invite"),
+                item(strong, "reject", body={"reason": "no such", "why": 1}),
+                {"command": "dance"},
+                {"command": "note"},
+                {"command": "add", "body": {"profile": {"name": "\0"}, "score": 1}},
+                item(strong, "note", body={"text": "Called."}),
+            ]
+        },
+    )
+    assert statuses(answer) == [409, 200, 412, 404, 400, 400, 400, 400, 200]
+    problems = [r.get("problem") for r in answer.json()["results"]]
+    assert problems[0]["code"] == "score_below_threshold"
+    assert (problems[2]["current_version"], problems[2]["projected_version"]) == (2, 2)
+    pointers = [[e["pointer"] for e in problem["errors"]] for problem in problems[4:8]]
+    assert pointers == [
+        ["/body/why"],
+        ["/command"],
+        ["/candidate_id"],
+        ["/body/profile/name"],
+    ]
+    assert [row.status for row in CandidateProjection.objects.order_by("added_position")] == [
+        "ADDED",
+        "INVITED",
+    ]
+
+
+def test_all_events_of_a_batch_share_its_id(api: APIClient, add: Callable[..., str]) -> None:
+    url = add()
+    answer = api.post(BATCH, {"commands": [item(url, "standby"), {"command": "add", "body": ADD}]})
+    batch_id = answer.json()["correlation_id"]
+    batch = StorageEvent.objects.filter(correlation_id=batch_id)
+    assert [event.event_type for event in batch.order_by("position")] == [
+        "candidate.moved_to_standby",
+        "candidate.added",
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_atomic_carries_out_all_or_none(api: APIClient, add: Callable[..., str]) -> None:
+    weak, strong = add(score=10), add()
+    sent = {"atomic": True, "commands": [item(strong, "invite"), item(weak, "invite")]}
+    refused = api.post(BATCH, sent)
+    assert (refused.status_code, refused.json()["code"]) == (409, "score_below_threshold")
+    assert refused.json()["index"] == 1
+    assert StorageEvent.objects.count() == 2
+    assert {row.status for row in CandidateProjection.objects.all()} == {"ADDED"}
+
+    sent["commands"] = [item(strong, "invite"), item(weak, "reject", body={"reason": "other"})]
+    assert statuses(api.post(BATCH, sent)) == [200, 200]
+    shown = CandidateProjection.objects.order_by("added_position")
+    assert [row.status for row in shown] == ["REJECTED", "INVITED"]
+
+
+def test_an_atomic_refusal_points_at_the_command(api: APIClient, add: Callable[..., str]) -> None:
+    url = add()
+    sent = [item(url, "invite"), item(url, "note", body={"text": ""})]
+    answer = api.post(BATCH, {"atomic": True, "commands": sent})
+    assert errors_of(answer) == [("/commands/1/body/text", "blank")]
+    sent[1] = item(url, "reject", body={"reason": "sleepy"})
+    answer = api.post(BATCH, {"atomic": True, "commands": sent})
+    assert errors_of(answer) == [("/commands/1/body/reason", "invalid_choice")]
+
+
+def test_a_batch_sent_again_with_its_key_is_answered_as_the_first_time(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    url = add()
+    sent = {"commands": [{"command": "add", "body": ADD}, item(url, "invite")]}
+    first = api.post(BATCH, sent, headers={"Idempotency-Key": "once"})
+    again = api.post(BATCH, sent, headers={"Idempotency-Key": "once"})
+    assert statuses(first) == statuses(again) == [201, 200]
+    assert [r["replayed"] for r in first.json()["results"]] == [False, False]
+    assert [r["replayed"] for r in again.json()["results"]] == [True, True]
+    assert first.json()["correlation_id"] == again.json()["correlation_id"]
+    assert [r["result"] for r in first.json()["results"]] == [
+        r["result"] for r in again.json()["results"]
+    ]
+    assert StorageEvent.objects.count() == 3
+
+
+def test_a_key_of_an_item_is_that_of_the_commands_own_path(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    url = add()
+    alone = api.post(f"{url}invite/", headers={"Idempotency-Key": "once"})
+    answer = api.post(BATCH, {"commands": [item(url, "invite", idempotency_key="once")]})
+    (result,) = answer.json()["results"]
+    assert (result["replayed"], result["result"]) == (True, alone.json())
+    other = api.post(
+        BATCH, {"commands": [item(url, "note", body={"text": "x"}, idempotency_key="once")]}
+    )
+    assert statuses(other) == [422]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, [("/commands", "required")]),
+        ({"commands": []}, [("/commands", "empty")]),
+        ({"commands": {}}, [("/commands", "not_a_list")]),
+        ({"commands": [1]}, [("/commands/0", "not_a_dict")]),
+        ({"commands": [{}] * 1001}, [("/commands", "max_length")]),
+        ({"commands": [{}], "atomic": "yes"}, [("/atomic", "invalid")]),
+        ({"commands": [{}], "atom": True}, [("/atom", "unknown_field")]),
+    ],
+)
+def test_a_body_that_is_no_batch_is_refused_as_a_whole(
+    api: APIClient, body: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert errors_of(api.post(BATCH, body)) == expected
+    assert nothing_is_written()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pointer"),
+    [
+        ({"candidate_id": "x"}, "/candidate_id"),
+        ({"candidate_id": 7}, "/candidate_id"),
+        ({"expected_version": 0}, "/expected_version"),
+        ({"expected_version": "1"}, "/expected_version"),
+        ({"idempotency_key": "é"}, "/idempotency_key"),
+        ({"idempotency_key": ""}, "/idempotency_key"),
+        ({"body": []}, "/body"),
+        ({"vresion": 1}, "/vresion"),
+    ],
+)
+def test_an_item_that_cannot_be_read_is_refused_by_name(
+    api: APIClient, add: Callable[..., str], wrong: dict[str, Any], pointer: str
+) -> None:
+    answer = api.post(BATCH, {"commands": [item(add(), "invite") | wrong]})
+    assert statuses(answer) == [400]
+    (error,) = answer.json()["results"][0]["problem"]["errors"]
+    assert error["pointer"] == pointer
+
+
+@pytest.mark.parametrize("name", ["candidate_id", "expected_version"])
+def test_who_is_only_being_added_has_no_id_and_no_version(api: APIClient, name: str) -> None:
+    value = str(uuid4()) if name == "candidate_id" else 1
+    answer = api.post(BATCH, {"commands": [{"command": "add", "body": ADD, name: value}]})
+    assert statuses(answer) == [400]
+    assert nothing_is_written()
+
+
+def test_what_the_user_may_not_do_is_refused_command_by_command(
+    add: Callable[..., str],
+    user_in: Callable[..., User],
+    client_of: Callable[..., APIClient],
+    user_with: Callable[..., User],
+) -> None:
+    viewer = client_of(user_in("Viewers", name="vera"))
+    decider = client_of(user_with("decide", name="dora"))
+    sent = {"commands": [item(add(), "standby"), {"command": "add", "body": ADD}]}
+    assert statuses(decider.post(BATCH, sent)) == [200, 403]
+    assert viewer.post(BATCH, sent).status_code == viewer.post(BATCH, {}).status_code == 403
+
+
+def test_where_a_version_is_required_each_command_states_it(
+    api: APIClient, add: Callable[..., str], settings: Any
+) -> None:
+    url = add()
+    settings.REQUIRE_IF_MATCH = True
+    sent = [item(url, "standby"), item(url, "standby", expected_version=1)]
+    assert statuses(api.post(BATCH, {"commands": sent})) == [428, 200]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_that_cross_are_both_carried_out(
+    recruiter: User, client_of: Callable[..., APIClient], add: Callable[..., str]
+) -> None:
+    urls = [add() for _ in range(4)]
+
+    def note(writer: int) -> int:
+        order = urls[::-1] if writer % 2 else urls
+        commands = [item(url, "note", body={"text": "x"}) for url in order]
+        sent = {"atomic": True, "commands": commands}
+        return int(client_of(recruiter).post(BATCH, sent).status_code)
+
+    assert together(4, note) == [200] * 4
+    assert {row.version for row in CandidateProjection.objects.all()} == {5}
