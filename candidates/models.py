@@ -127,6 +127,8 @@ class StatusSpan(models.Model):
     )
     source = _lifted()
     reason = models.CharField(max_length=20, default="", choices=list(REASONS.items()))
+    by_undo = models.BooleanField()
+    """Opened by taking a decision back, and not by one: the candidate returned."""
     since = models.DateTimeField()
     until = models.DateTimeField(null=True)
     recorded_since = models.DateTimeField()

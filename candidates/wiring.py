@@ -14,15 +14,17 @@ from candidates.application.past import past_columns
 from candidates.application.projector import CandidateProjector
 from candidates.application.service import CandidateService
 from candidates.application.span_projector import StatusSpanProjector
+from candidates.application.statistics import Statistics
 from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
+from candidates.infrastructure.statistics import counted_statistics
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
-from eventstore.application.past import Moment
-from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
+from eventstore.application.past import Moment, PastTime, require_past
+from eventstore.application.ports import EventPublisher, EventStore
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
@@ -88,6 +90,13 @@ def candidate_at(candidate_id: UUID, moment: Moment) -> CandidateProjection:
 def what_if(threshold: float) -> WhatIf:
     """What this threshold would change, counted on the rows of now."""
     return WhatIf.of(threshold, counted(threshold))
+
+
+def statistics(moment: PastTime | None = None) -> Statistics:
+    """Of all candidates, as they are or were. Raises InvalidValue for a time in the future."""
+    if moment is not None:
+        require_past(moment, now=timezone.now())
+    return counted_statistics(moment)
 
 
 def event_data(event: DomainEvent) -> dict[str, Any]:

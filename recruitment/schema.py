@@ -86,9 +86,7 @@ class ProblemAutoSchema(AutoSchema):
         parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
         names_candidates = getattr(self.view, "names_candidates", False)
         if "{id}" in self.path or names_candidates:
-            problems |= _WITH_ID
-        if "as_of" in parameters:
-            problems |= _WITH_MOMENT
+            problems |= _WITH_MOMENT if "as_of" in parameters else _WITH_ID
         if self.method == "POST":
             problems |= _WITH_BODY
         if "If-Match" in parameters or names_candidates:

@@ -18,6 +18,7 @@ from candidates.admin.decision_pages import MOST_AT_ONCE, confirmation, decide
 from candidates.admin.decisions import objection
 from candidates.admin.filters import StatusFilter
 from candidates.admin.profile import shown
+from candidates.admin.statistics_page import statistics_page
 from candidates.admin.timeline import timeline
 from candidates.application.commands import DECIDE
 from candidates.models import CandidateProjection, CandidateQuerySet
@@ -52,6 +53,7 @@ def _bulk_action(form: type[DecisionForm]) -> Callable[..., HttpResponse | None]
 @admin.register(CandidateProjection)
 class CandidateAdmin(ViewOnlyAdmin):
     change_form_template = "candidates/candidate.html"
+    change_list_template = "candidates/candidates.html"
     actions = [_bulk_action(form) for form in FORMS.values()]
     list_display = (
         "candidate",
@@ -87,9 +89,15 @@ class CandidateAdmin(ViewOnlyAdmin):
         return cast(CandidateQuerySet, queryset).search(search_term), False
 
     def get_urls(self) -> list[URLPattern]:
-        page = self.admin_site.admin_view(partial(decide, model_admin=self))
-        name = "candidates_candidateprojection_decide"
-        return [path("decide/<str:kind>/", page, name=name), *super().get_urls()]
+        return [
+            self._page("decide/<str:kind>/", decide, "decide"),
+            self._page("statistics/", statistics_page, "statistics"),
+            *super().get_urls(),
+        ]
+
+    def _page(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+        page = self.admin_site.admin_view(partial(view, model_admin=self))
+        return path(route, page, name=f"candidates_candidateprojection_{name}")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(DECIDE)

@@ -22,8 +22,9 @@ class StatusSpanProjector:
     """What statistics count. A stay that was undone is marked, not removed: it counts as of then.
 
     Undoing takes back the newest decision that stands, so every span since that decision rests on
-    it, or on later ones that were undone before. A retraction takes back the add, and so all.
-    An erasure opens and closes nothing: the candidate stays counted as it was.
+    it, or on later ones that were undone before, which keep the time at which they were. A
+    retraction takes back the add, and so all. An erasure opens and closes nothing: the candidate
+    stays counted as it was. A new source is that of the whole stay in which it was stated.
     """
 
     name: ClassVar[str] = "status_spans"
@@ -49,9 +50,8 @@ class StatusSpanProjector:
                 opened = _opened(Status.REJECTED, recorded) | {"reason": reason.value}
                 return NextRow(opened, _closed(recorded))
             case CandidateDecisionUndone(undone_version=undone_version, status=status):
-                return NextRow(
-                    _opened(status, recorded), _closed(recorded), _undone(recorded), undone_version
-                )
+                opened = _opened(status, recorded) | {"by_undo": True}
+                return NextRow(opened, _closed(recorded), _undone(recorded), undone_version)
             case CandidateRetracted():
                 return NextRow(
                     _opened(Status.RETRACTED, recorded), _closed(recorded), _undone(recorded)
@@ -66,6 +66,7 @@ def _opened(status: Status, recorded: RecordedEvent) -> dict[str, object]:
     return {
         "status": status.value,
         "reason": "",
+        "by_undo": False,
         "since": recorded.occurred_at,
         "recorded_since": recorded.recorded_at,
     }

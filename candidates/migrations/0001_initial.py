@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('ADDED', 'Added'), ('STANDBY', 'Standby'), ('INVITED', 'Invited'), ('REJECTED', 'Rejected'), ('RETRACTED', 'Retracted'), ('ERASED', 'Erased')], max_length=20)),
                 ('source', models.CharField(blank=True, default='', max_length=200)),
                 ('reason', models.CharField(choices=[('not_qualified', 'Not qualified'), ('position_filled', 'Position filled'), ('withdrew', 'Withdrew'), ('no_response', 'No response'), ('duplicate', 'Duplicate'), ('other', 'Other')], default='', max_length=20)),
+                ('by_undo', models.BooleanField()),
                 ('since', models.DateTimeField()),
                 ('until', models.DateTimeField(null=True)),
                 ('recorded_since', models.DateTimeField()),

@@ -17,7 +17,10 @@ class NextRow(NamedTuple):
     closing: Columns = {}
     """Set on the row before."""
     marking: Columns = {}
-    """Set on every row that was opened at version `marked_from` or later, but not on the new."""
+    """Set on every row that was opened at version `marked_from` or later, but not on the new.
+
+    Only where there is no value yet: a mark that was set before stays.
+    """
     marked_from: int = 0
 
 
@@ -84,7 +87,7 @@ def _apply(changes: Changes, version: int, rows: Rows) -> None:
     if changes.marking:
         for opened, marked in rows:
             if opened >= changes.marked_from:
-                marked.update(changes.marking)
+                marked.update({c: v for c, v in changes.marking.items() if marked.get(c) is None})
     rows.append((version, columns))
 
 

@@ -28,7 +28,8 @@ class AtVersion:
     version: int
 
 
-Moment: TypeAlias = AsOf | KnownAt | AtVersion
+PastTime: TypeAlias = AsOf | KnownAt
+Moment: TypeAlias = PastTime | AtVersion
 
 
 def past_of(
@@ -53,11 +54,11 @@ def past_of(
                 )
             return history[:version]
         case AsOf(at):
-            _require_past(at, now, "/as_of")
+            require_past(moment, now=now)
             past = [recorded for recorded in history if recorded.occurred_at <= at]
             first_at = history[0].occurred_at
         case KnownAt(at):
-            _require_past(at, now, "/known_at")
+            require_past(moment, now=now)
             past = [recorded for recorded in history if recorded.recorded_at <= at]
             first_at = history[0].recorded_at
         case _:
@@ -72,7 +73,9 @@ def past_of(
     return past
 
 
-def _require_past(at: datetime, now: datetime, pointer: str) -> None:
-    if at > now:
-        detail = f"{at.isoformat()} lies in the future; it is {now.isoformat()}."
+def require_past(moment: PastTime, *, now: datetime) -> None:
+    """Raises InvalidValue for a time after `now`."""
+    if moment.at > now:
+        pointer = "/as_of" if isinstance(moment, AsOf) else "/known_at"
+        detail = f"{moment.at.isoformat()} lies in the future; it is {now.isoformat()}."
         raise InvalidValue(pointer=pointer, rule="in_future", detail=detail)

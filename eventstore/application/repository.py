@@ -12,6 +12,8 @@ from eventstore.domain.events import Metadata, RecordedEvent, StreamHead
 from eventstore.domain.exceptions import AggregateNotFound
 
 A = TypeVar("A", bound=Aggregate)
+FEW = 16
+"""Events that are read sooner than it is asked whether a snapshot would spare them."""
 
 
 class AggregateRepository(Generic[A]):
@@ -40,14 +42,13 @@ class AggregateRepository(Generic[A]):
 
         Raises AggregateNotFound, also for the id of another kind of stream.
         """
-        if restored := self._restored(stream_id, until):
-            return restored
-        loaded = self._store.load_stream(stream_id, until=until)
-        if loaded is None or loaded.stream_type != self._aggregate.stream_type:
-            raise AggregateNotFound(stream_type=self._aggregate.stream_type, stream_id=stream_id)
-        aggregate = self._aggregate(stream_id)
-        aggregate.replay(loaded.events, head=loaded.head)
-        return aggregate
+        # Most streams are too short for a snapshot, and a read shows it: no look-up then.
+        few = min(self._aggregate.snapshot_every or 0, FEW) if self._snapshots else 0
+        if few > 1 and (until is None or until < few):
+            aggregate = self._folded(stream_id, until or few)
+            if aggregate.version < few:
+                return aggregate
+        return self._restored(stream_id, until) or self._folded(stream_id, until)
 
     def save(
         self,
@@ -73,6 +74,14 @@ class AggregateRepository(Generic[A]):
         if self._snapshots:
             self._snapshots.take(aggregate)
         return recorded
+
+    def _folded(self, stream_id: UUID, until: int | None) -> A:
+        loaded = self._store.load_stream(stream_id, until=until)
+        if loaded is None or loaded.stream_type != self._aggregate.stream_type:
+            raise AggregateNotFound(stream_type=self._aggregate.stream_type, stream_id=stream_id)
+        aggregate = self._aggregate(stream_id)
+        aggregate.replay(loaded.events, head=loaded.head)
+        return aggregate
 
     def _restored(self, stream_id: UUID, until: int | None) -> A | None:
         """From a snapshot and the events behind it; None where the whole stream is needed."""

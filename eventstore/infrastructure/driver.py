@@ -104,7 +104,7 @@ class Driver(Protocol):
         """Where the stream stands at a row of `load`."""
 
 
-class _Cursors(threading.local):
+class Cursors(threading.local):
     """A cursor for each statement, kept as long as this thread's connection is the same.
 
     A cursor that is given the text of its last statement again, the very object, also keeps how
@@ -127,7 +127,7 @@ class PostgreSQLDriver:
     """Binds on the server and keeps statements prepared."""
 
     def __init__(self) -> None:
-        self._cursors = _Cursors()
+        self._cursors = Cursors()
 
     _values = ", ".join(f"{_MARKS.get(column, '%s::text')}" for column in _COLUMNS)
     _arrays = "unnest(" + ", ".join(f"%s::{_CASTS.get(c, 'text')}[]" for c in _COLUMNS) + ")"
@@ -178,8 +178,9 @@ class PostgreSQLDriver:
     def load(
         self, connection: psycopg.Connection[Any], where: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
-        cursor = psycopg.Cursor(connection)
-        cursor.execute(f"{_LOAD} WHERE {where}", parameters, prepare=True, binary=True)
+        statement = _loading(_LOAD, where)
+        cursor = self._cursors.of(connection, statement)
+        cursor.execute(statement, parameters, prepare=True, binary=True)
         return cursor.fetchall()
 
     def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
@@ -266,7 +267,7 @@ class SQLiteDriver:
     def load(
         self, connection: sqlite3.Connection, where: str, parameters: Sequence[object]
     ) -> list[tuple[Any, ...]]:
-        return self._execute(connection, f"{_LOAD_AS_TEXT} WHERE {where}", parameters)
+        return self._execute(connection, _loading(_LOAD_AS_TEXT, where), parameters)
 
     def head_of(self, loaded: tuple[Any, ...]) -> StreamHead:
         version, occurred_at, recorded_at, hash = loaded[4:]
@@ -281,11 +282,11 @@ class SQLiteDriver:
     def _execute(
         connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
     ) -> list[Any]:
-        adapted = [_adapted(parameter) for parameter in parameters]
+        values = [adapted(parameter) for parameter in parameters]
         # Closed here and now: one that lives on in a traceback may be collected by another thread,
         # which then waits for this connection, perhaps holding the lock that this one waits for.
         with closing(connection.cursor(sqlite3.Cursor)) as cursor:
-            return cursor.execute(_with_question_marks(statement), adapted).fetchall()
+            return cursor.execute(with_question_marks(statement), values).fetchall()
 
     @staticmethod
     def _row(stored: Any) -> StorageRow:
@@ -345,13 +346,18 @@ def _select(columns: str, where: str, *, keys: bool) -> str:
     )
 
 
+@cache
+def _loading(selected: str, where: str) -> str:
+    return f"{selected} WHERE {where}"
+
+
 def _instant(text: str) -> datetime:
     """Of a time in UTC, as Django stores it."""
     return datetime.fromisoformat(f"{text}+00:00")
 
 
 @lru_cache(maxsize=STATEMENTS_KEPT)
-def _with_question_marks(statement: str) -> str:
+def with_question_marks(statement: str) -> str:
     return statement.replace("%s", "?")
 
 
@@ -359,7 +365,8 @@ def _predecessor(first: StorageRow, previous: bytes) -> list[object]:
     return [first.stream_id, first.version - 1, previous] if first.version > 1 else []
 
 
-def _adapted(value: object) -> object:
+def adapted(value: object) -> object:
+    """As SQLite takes it, and as Django's fields store it."""
     # By the very class, which is quicker than a pattern. Any other value goes in as it is.
     kind = type(value)
     if kind is UUID:

@@ -6,43 +6,57 @@ both as a composite primary key, `version` being that of the event that opened t
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, models, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Max, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from eventstore.application.folding import Changes, FoldedStream, NextRow
+from eventstore.infrastructure.row_driver import RowDriver, row_driver
 from eventstore.models import StorageEvent
 
 BATCH = 500
 
 
 class DjangoProjectionRows:
+    """Errors are Django's, although a step's statements are the driver's."""
+
     def __init__(self, model: type[models.Model]) -> None:
         self._model = model
         key = model._meta.pk_fields
         self._lists = len(key) > 1
         self._stream = key[0].attname
         self._shown = "shown_version" if self._lists else "version"
-        self._columns = [
-            field.attname
-            for field in model._meta.concrete_fields
-            if field.attname not in (self._stream, "version", self._shown)
-        ]
+        self._driver: RowDriver | None = None
 
     def version(self, stream_id: UUID) -> int:
         return int(self._rows(stream_id).aggregate(shown=Max(self._shown))["shown"] or 0)
 
     def advance(self, stream_id: UUID, *, expected: int, version: int, changes: Changes) -> bool:
+        # The connection itself: `django.db.connection` looks it up anew for every attribute.
+        database = connections[DEFAULT_DB_ALIAS]
+        database.ensure_connection()
+        driver = self._driver = self._driver or row_driver(self._model, database)
+        if not expected:
+            columns = changes.columns if isinstance(changes, NextRow) else changes
+            try:
+                with _savepoint(database), database.wrap_database_errors:
+                    driver.insert(database, stream_id, version, columns)
+            except IntegrityError:
+                if self._rows(stream_id).exists():
+                    return False
+                raise
+            return True
         if isinstance(changes, NextRow):
-            return self._open_next(stream_id, expected, version, changes)
-        if expected:
-            newest = self._rows(stream_id).filter(**{self._shown: expected})
-            return bool(newest.update(**{self._shown: version}, **changes))
-        return self._add(stream_id, FoldedStream(version, [(1, {**changes})]))
+            with _savepoint(database), database.wrap_database_errors:
+                return driver.open_next(database, stream_id, expected, version, changes)
+        with database.wrap_database_errors:
+            return driver.update(database, stream_id, expected, {self._shown: version, **changes})
 
     def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         with transaction.atomic():
@@ -75,34 +89,6 @@ class DjangoProjectionRows:
         )
         return list(streams)
 
-    def _open_next(self, stream_id: UUID, expected: int, version: int, changes: NextRow) -> bool:
-        if not expected:
-            return self._add(stream_id, FoldedStream(version, [(1, {**changes.columns})]))
-        with transaction.atomic():
-            newest = self._rows(stream_id).filter(**{self._shown: expected})
-            taken_over = newest.select_for_update().values(*self._columns).first()
-            if taken_over is None:
-                return False
-            newest.update(**{self._shown: None}, **changes.closing)
-            if changes.marking:
-                marked = self._rows(stream_id).filter(version__gte=changes.marked_from)
-                marked.update(**changes.marking)
-            columns = {**taken_over, **changes.columns}
-            self._model._default_manager.bulk_create(
-                self._made(stream_id, FoldedStream(version, [(version, columns)]))
-            )
-            return True
-
-    def _add(self, stream_id: UUID, stream: FoldedStream) -> bool:
-        try:
-            with transaction.atomic():
-                self._model._default_manager.bulk_create(self._made(stream_id, stream))
-        except IntegrityError:
-            if self._rows(stream_id).exists():
-                return False
-            raise
-        return True
-
     def _made(self, stream_id: UUID, stream: FoldedStream) -> Iterator[models.Model]:
         if not self._lists:
             ((_, columns),) = stream.rows
@@ -116,3 +102,8 @@ class DjangoProjectionRows:
 
     def _rows(self, stream_id: UUID) -> models.QuerySet[Any]:
         return self._model._default_manager.filter(**{self._stream: stream_id})
+
+
+def _savepoint(database: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+    """In a caller's transaction, which an error then leaves usable."""
+    return nullcontext() if database.autocommit else transaction.atomic()

@@ -240,7 +240,7 @@ class DjangoEventStore:
     def _transaction(
         database: BaseDatabaseWrapper, driver: Driver, *, one_statement: bool
     ) -> AbstractContextManager[object]:
-        if not database.get_autocommit():
+        if not database.autocommit:
             # A savepoint.
             return transaction.atomic()
         return nullcontext() if one_statement else driver.transaction(database.connection)

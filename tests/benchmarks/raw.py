@@ -18,8 +18,8 @@ COLUMNS = "stream_id, version, type, data, metadata, at"
 
 
 class Raw(Protocol):
-    def insert(self) -> None:
-        """One event, one commit."""
+    def insert(self, stream_id: UUID | None = None, version: int = 1) -> None:
+        """One event, one commit; in a new stream unless one is named."""
 
     def insert_many(self, count: int) -> None:
         """So many, in transactions of at most 500 that start a stream each."""
@@ -31,9 +31,9 @@ class Raw(Protocol):
         """A stream's data, decoded by the standard library."""
 
 
-def rows(count: int, stream_id: UUID | None = None) -> Iterator[tuple[Any, ...]]:
+def rows(count: int, stream_id: UUID | None = None, *, first: int = 1) -> Iterator[tuple[Any, ...]]:
     stream_id = stream_id or uuid_utils.uuid7()
-    for version in range(1, count + 1):
+    for version in range(first, first + count):
         yield stream_id, version, "measured", DATA, "{}", datetime.now(UTC)
 
 
@@ -54,9 +54,13 @@ class RawPostgreSQL:
             "UNIQUE (stream_id, version))"
         )
 
-    def insert(self) -> None:
+    def insert(self, stream_id: UUID | None = None, version: int = 1) -> None:
         values = "VALUES (%s, %s, %s, %s, %s, %s) RETURNING position"
-        self._cursor.execute(f"INSERT INTO raw ({COLUMNS}) {values}", next(rows(1)), prepare=True)
+        self._cursor.execute(
+            f"INSERT INTO raw ({COLUMNS}) {values}",
+            next(rows(1, stream_id, first=version)),
+            prepare=True,
+        )
         self._cursor.fetchall()
 
     def insert_many(self, count: int) -> None:
@@ -90,8 +94,10 @@ class RawSQLite:
 
     _INSERT = f"INSERT INTO raw ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 
-    def insert(self) -> None:
-        self._driver.execute(f"{self._INSERT} RETURNING position", _plain(next(rows(1)))).fetchall()
+    def insert(self, stream_id: UUID | None = None, version: int = 1) -> None:
+        self._driver.execute(
+            f"{self._INSERT} RETURNING position", _plain(next(rows(1, stream_id, first=version)))
+        ).fetchall()
 
     def insert_many(self, count: int) -> None:
         for length in lengths(count):

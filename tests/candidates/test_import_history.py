@@ -23,9 +23,9 @@ from django.test import override_settings
 from candidates.application.history_import import Outcome
 from candidates.application.history_map import HistoryMap
 from candidates.domain.candidate import Candidate
-from candidates.domain.events import Status
+from candidates.domain.events import RejectionReason, Status
 from candidates.models import CandidateProjection
-from candidates.wiring import history_import, what_if
+from candidates.wiring import history_import, statistics, what_if
 from eventstore.models import Snapshot, StorageEvent
 from tests import deliveries
 from tests.databases import database_url, empty_database
@@ -421,6 +421,19 @@ def test_the_hiring_log(tmp_path: Path) -> None:
     assert lower.would_not_pass == {Status.INVITED: 0}
     assert higher.would_not_pass == {Status.INVITED: 146}
     assert higher.candidates == {Status.ADDED: 439, Status.STANDBY: 105, Status.INVITED: 573}
+
+    found = statistics()
+    assert found.now == Counter(row["status"] for row in before)
+    assert found.ever == {
+        Status.ADDED: 10_000,
+        Status.STANDBY: 1028,
+        Status.INVITED: 4372,
+        Status.REJECTED: 8883,
+    }
+    assert sum(sum(day.reached.values()) for day in found.days) == 24_283
+    assert found.reasons[RejectionReason.NOT_QUALIFIED] == 8883
+    ended = {status: stays.ended for status, stays in found.stays.items()}
+    assert ended == {status: found.ever[status] - found.now[status] for status in found.now}
 
     for threshold in (75.0, 90.0):
         out = io.StringIO()

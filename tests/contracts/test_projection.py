@@ -12,7 +12,7 @@ from candidates.application.span_projector import StatusSpanProjector
 from candidates.domain.events import Status
 from eventstore.application.folding import fold
 from eventstore.domain.events import Metadata, RecordedEvent
-from tests.contracts.conftest import ReadModel
+from tests.contracts.conftest import Clock, ReadModel
 from tests.factories import (
     added,
     decision_undone,
@@ -80,6 +80,33 @@ def test_delivered_one_by_one_each_stay_has_its_row(read_model: ReadModel) -> No
     assert [row["until"] for row in rows[:-1]] == [row["since"] for row in rows[1:]]
     assert rows[-1]["until"] is None
     assert shown(read_model) == [8]
+    assert rows == rebuilt(read_model)
+
+
+@rows_in_a_list
+def test_a_row_that_was_marked_keeps_its_mark(read_model: ReadModel, clock: Clock) -> None:
+    stream_id, head = uuid4(), 0
+    for event in (
+        added(),
+        moved_to_standby(),
+        invited(),
+        decision_undone(undone_version=3, status=Status.STANDBY),
+        decision_undone(undone_version=2, status=Status.ADDED),
+    ):
+        clock.advance(minutes=1)
+        recorded = read_model.store.append(
+            "candidate",
+            stream_id,
+            [event],
+            expected=head,
+            metadata=Metadata(actor="rita", door="api"),
+        )
+        read_model.projection.handle(recorded)
+        head = recorded[-1].version
+    rows = read_model.look()
+    assert [row["status"] for row in rows] == ["ADDED", "STANDBY", "INVITED", "STANDBY", "ADDED"]
+    fourth, fifth = rows[3]["since"], rows[4]["since"]
+    assert [row["undone_at"] for row in rows] == [None, fifth, fourth, fifth, None]
     assert rows == rebuilt(read_model)
 
 

@@ -173,6 +173,23 @@ def test_a_rejection_is_taken_from_the_candidate_s_page_to_its_report(
     expect(page.get_by_role("link", name="Undo the newest decision…")).to_be_visible()
 
 
+def test_a_viewer_reads_statistics_of_now_and_of_an_earlier_time(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    given(commands.InviteCandidate(candidate_id=added("Ann", 80, source="fair " * 40)))
+    log_in(page, user_in("Viewers"))
+    page.get_by_role("link", name="Candidates").last.click()
+    page.get_by_role("link", name="Statistics").click()
+    check_looks(page, "Statistics")
+    expect(page.get_by_role("row", name="Invited").first).to_contain_text("1")
+    page.get_by_label("As of").fill("2026-01-01T12:00")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("note")).to_contain_text("This is how it was on 1 Jan 2026, 12:00 UTC")
+    check_looks(page, "Statistics")
+    page.get_by_role("link", name="As it is now").click()
+    expect(page.get_by_role("note")).to_have_count(0)
+
+
 def test_an_operator_reads_the_log(page: Page, user_in: Callable[..., User]) -> None:
     added("Ann", 80)
     log_in(page, user_in("Operators"))

@@ -52,6 +52,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("GET", f"{V1}/candidates/"): Call(scope="read", roles=READERS, status=200),
     ("GET", f"{V1}/candidates/<id>/"): Call(scope="read", roles=READERS),
     ("GET", f"{V1}/candidates/<id>/history/"): Call(scope="read", roles=READERS),
+    ("GET", f"{V1}/statistics/"): Call(scope="read", roles=READERS, status=200),
     ("GET", f"{V1}/what-if/"): Call(scope="read", roles=READERS, status=200, query="?threshold=70"),
     # The log is read outside of a transaction, which a test is.
     ("GET", f"{V1}/events/"): Call(scope="feed", roles=OPERATORS, status=400, query="?limit=0"),

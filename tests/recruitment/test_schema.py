@@ -57,6 +57,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     assert set(_operations(document)) == {
         *(f"candidates_{name}" for name in names.split()),
         "candidates_commands",
+        "candidates_statistics",
         "candidates_what_if",
         "events_feed",
     }
@@ -66,8 +67,9 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
     for name, operation in _operations(document).items():
         problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
         expected = {"400", "401", "403", "406", "413", "429"}
-        reads = {"candidates_list", "candidates_read", "candidates_history", "candidates_what_if"}
-        if name not in {"candidates_list", "candidates_add", "candidates_what_if", "events_feed"}:
+        of_many = {f"candidates_{name}" for name in ("list", "statistics", "what_if")}
+        reads = {"candidates_read", "candidates_history", *of_many}
+        if name not in {"candidates_add", "events_feed", *of_many}:
             expected |= {"404"}
         if name == "events_feed":
             expected |= {"409"}
@@ -154,6 +156,10 @@ def test_answers_are_as_the_document_says(
     _check(document, "candidates_list", api.get(URL))
     api.post(URL, {"profile": {}, "score": 0})
     _check(document, "candidates_list", api.get(f"{URL}?page_size=1"))
+    _check(document, "candidates_statistics", api.get("/api/v1/statistics/"))
+    early = api.get("/api/v1/statistics/?as_of=2020-01-01T00:00:00Z")
+    _check(document, "candidates_statistics", early)
+    _check(document, "candidates_statistics", api.get("/api/v1/statistics/?as_of=x"))
     _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=0&page_size=1"))
     _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=x"))
     for answer in (api.post(f"{url}invite/"), api.post(f"{url}invite/", {"x": 1})):

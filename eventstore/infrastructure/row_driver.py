@@ -1,0 +1,190 @@
+"""The steps of a read model on each driver's own cursor, below Django's.
+
+Outside a transaction each is one of its own, whose commit does not wait for the disk: what a crash
+takes from a read model the log brings back. The log's own commits go on waiting.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from typing import Protocol
+from uuid import UUID
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from eventstore.application.folding import Columns, NextRow
+from eventstore.infrastructure.driver import Cursors, with_question_marks
+from eventstore.infrastructure.row_statements import Table
+
+STATEMENTS_KEPT = 256
+"""Texts: one for each set of columns that are written together."""
+
+
+class RowDriver(Protocol):
+    """Raises the driver's own errors. Where it says whether it wrote, False is no error."""
+
+    def insert(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
+    ) -> None:
+        """The stream's first row, which shows `version`."""
+
+    def update(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
+    ) -> bool:
+        """The stream's newest row. False where that does not show `expected`."""
+
+    def open_next(
+        self,
+        database: BaseDatabaseWrapper,
+        stream_id: UUID,
+        expected: int,
+        version: int,
+        changes: NextRow,
+    ) -> bool:
+        """Close the newest row and open another. False where that does not show `expected`."""
+
+
+class PostgreSQLRows:
+    """One prepared statement a call, which is its own transaction where there is none."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._cursors = Cursors()
+        self._insert = lru_cache(STATEMENTS_KEPT)(table.insert)
+        self._update = lru_cache(STATEMENTS_KEPT)(table.update)
+        self._open_next = lru_cache(STATEMENTS_KEPT)(table.open_next)
+
+    def insert(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
+    ) -> None:
+        row = self._table.first_row(stream_id, version, columns)
+        statement = self._insert(tuple(row), relaxed=database.autocommit)
+        self._run(database, statement, self._table.stored(database, row))
+
+    def update(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
+    ) -> bool:
+        statement = self._update(tuple(columns), relaxed=database.autocommit)
+        values = self._table.stored(database, columns)
+        return self._run(database, statement, [*values, stream_id, expected])
+
+    def open_next(
+        self,
+        database: BaseDatabaseWrapper,
+        stream_id: UUID,
+        expected: int,
+        version: int,
+        changes: NextRow,
+    ) -> bool:
+        row = self._table.next_row(stream_id, version, changes.columns)
+        names = tuple(row), tuple(changes.closing), tuple(changes.marking)
+        statement = self._open_next(*names, relaxed=database.autocommit)
+        marks = self._table.stored(database, changes.marking)
+        values = self._table.stored(database, changes.closing)
+        for mark in marks:
+            values += [changes.marked_from, mark]
+        values += [stream_id, expected]
+        if marks:
+            values += [*marks, stream_id, changes.marked_from]
+        values += [*self._table.stored(database, row), stream_id, expected]
+        return self._run(database, statement, values)
+
+    def _run(self, database: BaseDatabaseWrapper, statement: str, values: Sequence[object]) -> bool:
+        cursor = self._cursors.of(database.connection, statement)
+        return cursor.execute(statement, values, prepare=True).rowcount == 1
+
+
+class SQLiteRows:
+    """Opening a row takes several statements, which are one transaction."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._insert = lru_cache(STATEMENTS_KEPT)(
+            lambda names: with_question_marks(table.insert(names))
+        )
+        self._update = lru_cache(STATEMENTS_KEPT)(
+            lambda names: with_question_marks(table.update(names))
+        )
+        self._open_next = lru_cache(STATEMENTS_KEPT)(
+            lambda *names: tuple(map(with_question_marks, table.open_next_in_steps(*names)))
+        )
+
+    def insert(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
+    ) -> None:
+        row = self._table.first_row(stream_id, version, columns)
+        values = self._table.stored(database, row)
+        with _relaxed(database) as cursor:
+            _run(cursor, self._insert(tuple(row)), values)
+
+    def update(
+        self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
+    ) -> bool:
+        values = [*self._table.stored(database, columns), stream_id.hex, expected]
+        with _relaxed(database) as cursor:
+            return _run(cursor, self._update(tuple(columns)), values)
+
+    def open_next(
+        self,
+        database: BaseDatabaseWrapper,
+        stream_id: UUID,
+        expected: int,
+        version: int,
+        changes: NextRow,
+    ) -> bool:
+        row = self._table.next_row(stream_id, version, changes.columns)
+        newest = (stream_id.hex, expected)
+        insert, close, mark = self._open_next(
+            tuple(row), tuple(changes.closing), tuple(changes.marking)
+        )
+        columns, closing, marking = (
+            self._table.stored(database, part) for part in (row, changes.closing, changes.marking)
+        )
+        with _relaxed(database) as cursor, _together(database, cursor):
+            if not _run(cursor, insert, [*columns, *newest]):
+                return False
+            _run(cursor, close, [*closing, *newest])
+            if marking:
+                _run(cursor, mark, [*marking, stream_id.hex, changes.marked_from, version])
+            return True
+
+
+def row_driver(model: type[models.Model], database: BaseDatabaseWrapper) -> RowDriver:
+    table = Table(model, database)
+    return SQLiteRows(table) if database.vendor == "sqlite" else PostgreSQLRows(table)
+
+
+@contextmanager
+def _relaxed(database: BaseDatabaseWrapper) -> Iterator[sqlite3.Cursor]:
+    """A cursor; no commit on it waits for the disk, unless that is the caller's."""
+    with closing(database.connection.cursor(sqlite3.Cursor)) as cursor:
+        if not database.autocommit:
+            yield cursor
+            return
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield cursor
+        finally:
+            cursor.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _together(database: BaseDatabaseWrapper, cursor: sqlite3.Cursor) -> Iterator[None]:
+    if not database.autocommit:
+        yield
+        return
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        cursor.execute("COMMIT")
+    except BaseException:
+        # Some errors have rolled it back already.
+        if database.connection.in_transaction:
+            cursor.execute("ROLLBACK")
+        raise
+
+
+def _run(cursor: sqlite3.Cursor, statement: str, values: Sequence[object]) -> bool:
+    return cursor.execute(statement, values).rowcount == 1
