@@ -55,11 +55,17 @@ class InMemoryEventStore:
         with self._lock:
             head = self.head(stream_id)
             stated = expected.version if isinstance(expected, StreamHead) else expected
+            command_id = metadata.causation_id
+            if command_id and (first_id := event_id_of(command_id, 0)) in self._by_event_id:
+                raise EventAlreadyStored(event_id=first_id)
+            other = isinstance(expected, StreamHead) and expected.hash != head.hash
+            if head.version != stated or other:
+                raise ConcurrencyError(stream_id=stream_id, expected=stated)
             rows = self._mapper.rows(
                 stream_type,
                 stream_id,
                 events,
-                head=head if head.version == stated else StreamHead(version=stated),
+                head=head,
                 metadata=metadata,
                 correlation_id=correlation_id,
                 occurred_at=occurred_at,
@@ -68,11 +74,6 @@ class InMemoryEventStore:
             )
             first = len(self._by_event_id) + 1
             recorded = [self._recorded(row, first + i) for i, row in enumerate(rows)]
-            if taken := [row for row in rows if row.event_id in self._by_event_id]:
-                raise EventAlreadyStored(event_id=taken[0].event_id)
-            other = isinstance(expected, StreamHead) and expected.hash != head.hash
-            if head.version != stated or other:
-                raise ConcurrencyError(stream_id=stream_id, expected=stated)
             for row, event in zip(rows, recorded, strict=True):
                 self._streams.setdefault(stream_id, []).append((row, event.position))
                 self._by_event_id[row.event_id] = row, event.position
