@@ -72,11 +72,13 @@ class InMemoryEventStore:
                 now=self._clock(),
                 key=lambda: self._key(stream_id),
             )
+            for row, event in zip(rows, events, strict=True):
+                self._mapper.read_back(row, self._keys.get(stream_id), given=event)
             first = len(self._by_event_id) + 1
             recorded = [self._recorded(row, first + i) for i, row in enumerate(rows)]
-            for row, event in zip(rows, recorded, strict=True):
-                self._streams.setdefault(stream_id, []).append((row, event.position))
-                self._by_event_id[row.event_id] = row, event.position
+            for row, stored in zip(rows, recorded, strict=True):
+                self._streams.setdefault(stream_id, []).append((row, stored.position))
+                self._by_event_id[row.event_id] = row, stored.position
             return recorded
 
     def head(self, stream_id: UUID) -> StreamHead:

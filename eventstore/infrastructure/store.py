@@ -83,8 +83,11 @@ class DjangoEventStore:
             now=self._clock(),
             key=key,
         )
-        # Decoded before they are stored: what could not be read again is not written.
-        read_back = [self._mapper.read_back(row, key.opened) for row in rows]
+        # Decoded before they are stored: what could not be read again as it is, is not written.
+        read_back = [
+            self._mapper.read_back(row, key.opened, given=event)
+            for row, event in zip(rows, events, strict=True)
+        ]
         try:
             positions = self._insert(rows, head, key.created)
         except _Refused as error:
