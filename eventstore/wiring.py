@@ -18,6 +18,7 @@ from eventstore.infrastructure import log
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
+from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
@@ -30,10 +31,10 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.tampering import TamperedLog as TamperedLog
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
-from eventstore.infrastructure.verification import TamperedLog as TamperedLog
 from eventstore.infrastructure.verification import Verification
 
 _mapper = EventMapper()
@@ -78,7 +79,7 @@ def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def verification(progress: Callable[[int], object]) -> Verification:
-    return Verification(_mapper, progress=progress)
+    return Verification(_mapper, keyring=keyring, progress=progress)
 
 
 def rotate_keys() -> tuple[int, int]:

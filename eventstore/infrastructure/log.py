@@ -199,6 +199,16 @@ def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
     return LogStatus(last_number=last_number, settled=settled, holders=holders)
 
 
+def last_number(connection: BaseDatabaseWrapper) -> int:
+    """The last number drawn, whether its event can be seen or not; 0 while none was."""
+    if connection.vendor == "sqlite":
+        return _last_position(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {last_number_of(f'{TABLE}_position_seq')}")
+        (number,) = cursor.fetchone()
+    return int(number)
+
+
 def _state(connection: BaseDatabaseWrapper) -> tuple[int, int]:
     """The last number drawn and the last position to be seen, on PostgreSQL."""
     with connection.cursor() as cursor:
