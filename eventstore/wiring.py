@@ -17,7 +17,6 @@ from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.infrastructure import log
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
-from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
@@ -26,7 +25,7 @@ from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.messaging.message import cloud_event
-from eventstore.infrastructure.rotation import rotate
+from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
@@ -82,8 +81,8 @@ def verification(progress: Callable[[int], object]) -> Verification:
     return Verification(_mapper, keyring=keyring, progress=progress)
 
 
-def rotate_keys() -> tuple[int, int]:
-    """How many streams' keys were wrapped anew under the newest key, and how many already were."""
+def rotate_keys() -> Rotated:
+    """Wrap every stream's key under the newest key."""
     return rotate(keyring())
 
 

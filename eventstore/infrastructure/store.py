@@ -171,11 +171,11 @@ class DjangoEventStore:
         return self._recorded(stored)
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
-        destroyed = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)
-        if destroyed.update(wrapped=None):
-            return True
+        # The row first: an append that makes the stream's first key at this moment is refused, or
+        # its key is there to be destroyed.
         StreamKey.objects.get_or_create(stream_id=stream_id, defaults={"wrapped": None})
-        return False
+        key = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)
+        return bool(key.update(wrapped=None))
 
     def _select(
         self, where: str, parameters: Sequence[object], *, personal: bool = True
