@@ -104,7 +104,10 @@ class SnapshotStore(Protocol):
     def load(self, stream_id: UUID) -> Snapshot | None: ...
 
     def save(self, snapshot: Snapshot) -> None:
-        """Put it in place of an older one; leave one of a higher version as it is."""
+        """Put it in place of an older one, or one of another schema.
+
+        One of a higher version and the same schema stays as it is.
+        """
 
     def discard(self, snapshot: Snapshot) -> None:
         """Remove it; leave one of another version as it is."""

@@ -217,7 +217,8 @@ class InMemorySnapshotStore:
     def save(self, snapshot: Snapshot) -> None:
         with self._lock:
             kept = self.snapshots.get(snapshot.stream_id, snapshot)
-            if kept.head.version <= snapshot.head.version:
+            void = kept.schema != snapshot.schema
+            if void or kept.head.version <= snapshot.head.version:
                 self.snapshots[snapshot.stream_id] = snapshot
 
     def discard(self, snapshot: Snapshot) -> None:

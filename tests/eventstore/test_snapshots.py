@@ -169,6 +169,8 @@ CORRUPT = [
     '{"decisions":[],"score":"80","status":"ADDED"}',
     '{"decisions":[],"score":true,"status":"ADDED"}',
     '{"decisions":[],"score":80.0,"status":"PROMOTED"}',
+    '{"decisions":[],"score":NaN,"status":"ADDED"}',
+    '{"decisions":[],"score":1e999,"status":"ADDED"}',
     '{"decisions":"ab","score":80.0,"status":"ADDED"}',
     '{"decisions":[[1,"candidate.invited"]],"score":80.0,"status":"ADDED"}',
     '{"decisions":[["1","candidate.invited","ADDED"]],"score":80.0,"status":"ADDED"}',
@@ -221,6 +223,14 @@ def test_a_snapshot_ahead_of_the_stream_is_noticed_and_replaced(
     world.note()
     assert world.kept_version == 6
     assert world.loaded() == world.folded()
+
+
+def test_one_that_is_ahead_and_for_other_code_is_replaced_too(world: World) -> None:
+    """Nobody looks at its version, since it is of no use anyway."""
+    world.replace_snapshot(head=head_of(world, 500), schema=0)
+    assert world.loaded() == world.folded()
+    world.note()
+    assert world.kept_version == 6
 
 
 @pytest.mark.parametrize("name", ["occurred_at", "recorded_at"])
