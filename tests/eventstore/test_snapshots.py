@@ -149,6 +149,7 @@ def test_an_older_version_is_shown_as_it_was(world: World, version: int) -> None
     assert world.loaded(until=version) == world.folded(until=version)
     world.repository.get(CANDIDATE_ID, until=version)
     assert world.log.read == list(range(3 if version >= 3 else 1, version + 1))
+    assert world.kept_version == 3
 
 
 def test_without_its_snapshots_the_stream_says_the_same(world: World) -> None:

@@ -106,6 +106,14 @@ def test_two_that_verify_at_a_time_seal_once(log: list[StorageEvent]) -> None:
     assert LogSeal.objects.count() == 1
 
 
+def test_the_digest_can_be_worked_out_by_hand(log: list[StorageEvent]) -> None:
+    digest = hashlib.sha256(b"").digest()
+    for event in log:
+        place = event.position.to_bytes(8, "big")
+        digest = hashlib.sha256(digest + place + bytes(event.hash)).digest()
+    assert verify() == f"verified 9 events, {log[-1].position}:{digest.hex()}"
+
+
 def test_the_hash_can_be_worked_out_by_hand(log: list[StorageEvent]) -> None:
     """As the documentation says, with nothing but the standard library."""
     previous = hashlib.sha256(log[0].stream_id.bytes).digest()
