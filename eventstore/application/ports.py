@@ -84,8 +84,9 @@ class EventStore(Protocol):
         still fill. Never waits. Empty names mean all; an event type is named as it is today, and
         finds what was stored under its former names too.
 
-        Raises CursorBeyondLog where the log does not reach `after`, and UnsafeLogRead where the
-        answer could lack events, as in a transaction that has appended.
+        Raises CursorBeyondLog where the log does not reach `after`, UnsafeLogRead where the answer
+        could lack events, as in a transaction that has appended, and ValueError for a negative
+        limit.
         """
 
     def erase_personal_data(self, stream_id: UUID) -> bool:

@@ -124,6 +124,8 @@ class InMemoryEventStore:
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
+        if limit < 0:
+            raise ValueError(f"A limit is not negative: {limit}.")
         with self._lock:
             log = list(self._by_event_id.values())
         if after > len(log):
@@ -135,7 +137,7 @@ class InMemoryEventStore:
             if (not stream_types or row.stream_type in stream_types)
             and (not stored_names or row.event_type in stored_names)
         )
-        return [self._recorded(*stored) for stored in islice(wanted, limit)]
+        return [self._recorded(*stored) for stored in islice(wanted, min(limit, len(log)))]
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
         destroyed = self._keys.get(stream_id) is not None
