@@ -6,6 +6,7 @@ from django.db.models.signals import post_migrate
 
 class RecruitmentConfig(AppConfig):
     name = "recruitment"
+    groups = {"Operators": ["view_apitoken", "add_apitoken", "delete_apitoken"]}
 
     def ready(self) -> None:
         post_migrate.connect(grant_groups)

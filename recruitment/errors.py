@@ -14,6 +14,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from eventstore.api.parsers import BodyTooLarge
 from eventstore.domain.exceptions import (
     AggregateNotFound,
     CommandReused,
@@ -116,24 +117,26 @@ def no_such_path(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    if not _in_api(request):
+    if not in_api(request):
         return defaults.bad_request(request, exception)
     return _response(400, code="bad_request", detail="The request cannot be read.")
 
 
+def body_too_large() -> HttpResponse:
+    return _response(413, code=BodyTooLarge.default_code, detail=BodyTooLarge.default_detail)
+
+
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return (
-        no_such_path(request) if _in_api(request) else defaults.page_not_found(request, exception)
-    )
+    return no_such_path(request) if in_api(request) else defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    if not _in_api(request):
+    if not in_api(request):
         return defaults.server_error(request)
     return _response(500, code="internal_error", detail="Something failed here; it was logged.")
 
 
-def _in_api(request: HttpRequest) -> bool:
+def in_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 

@@ -5,21 +5,24 @@ from typing import Any
 
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 
 from recruitment.errors import CONTENT_TYPE, problem
+from recruitment.request_id import HEADER, PATTERN
 
 _EVERY = {
     400: "A field, parameter or header will not do: `errors` names it.",
     401: "There is no token, or none that is good.",
-    403: "The user lacks the permission for this.",
+    403: "The user lacks the permission for this, or the token its scope: `code` names it.",
     406: "The answer is JSON, which the request does not accept.",
+    413: "The body is too large.",
+    429: "This user has called too often: Retry-After says in how many seconds to go on.",
 }
 _WITH_ID = {404: "Nothing is stored under this id."}
 _WITH_MOMENT = {404: "Nothing is stored under this id, or nothing was by then."}
 _WITH_BODY = {
     409: "A rule says no: `code` says which, further members hold the values it compared.",
     411: "The body came in chunks, without its length.",
-    413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The key was used before for a command with other content.",
 }
@@ -50,13 +53,30 @@ _EXAMPLES = {
 }
 
 
+_REQUEST_ID = OpenApiParameter(
+    HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="Your name for this request, which the answer, the server's log and the metadata "
+    f"of its events repeat: `{PATTERN}`. Another, or none, is replaced by one made here.",
+)
+_ANSWERED_ID = {
+    "schema": {"type": "string"},
+    "description": "The request's, or the name that was made for it.",
+}
+_RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}
+
+
 class BearerScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]
     target_class = "recruitment.authentication.BearerAuthentication"
     name = "token"
 
 
 class ProblemAutoSchema(AutoSchema):
-    """Every operation says which problems it may answer with."""
+    """Every operation says which problems it may answer with, and how it is called in the log."""
+
+    def get_override_parameters(self) -> list[Any]:
+        return [_REQUEST_ID]
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
@@ -78,6 +98,9 @@ class ProblemAutoSchema(AutoSchema):
         for status, description in sorted(problems.items()):
             example = _EXAMPLES.get(status) if self.method == "POST" else None
             operation["responses"][str(status)] = _response(status, description, example)
+        operation["responses"]["429"]["headers"] = {"Retry-After": _RETRY_AFTER}
+        for response in operation["responses"].values():
+            response.setdefault("headers", {})[HEADER] = _ANSWERED_ID
         return operation
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import math
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
 
 from recruitment.problem import PROBLEM
 
@@ -81,6 +83,8 @@ INSTALLED_APPS = [
     "recruitment",
 ]
 MIDDLEWARE = [
+    "recruitment.request_id.name_request",
+    "recruitment.body_limit.limit_body",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -174,6 +178,52 @@ FORMAT_MODULE_PATH = ["recruitment.formats"]
 STATIC_URL = "static/"
 # Served from where the apps keep them: there is no collecting step to forget.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+
+def throttle(name: str) -> tuple[int, int] | None:
+    """`100/min` as calls and seconds. None, where nothing is set, is no limit."""
+    text: str = env.str(name, default="")
+    if not text:
+        return None
+    if not (rate := re.fullmatch("([1-9][0-9]{0,8})/(s|min|h|d)", text)):
+        raise ImproperlyConfigured(
+            f"{name} is {text!r}; it is a number of calls per s, min, h or d, such as 100/min."
+        )
+    return int(rate[1]), {"s": 1, "min": 60, "h": 3600, "d": 86400}[rate[2]]
+
+
+# Of one user, by the scope of the call: see `recruitment.throttling`.
+API_THROTTLES = {
+    scope: throttle(f"API_THROTTLE_{scope.upper()}") for scope in ("read", "command", "feed")
+}
+
+
+def cache(url: str) -> dict[str, Any]:
+    """Where calls are counted: in each process for itself, or in a Redis that all of them share."""
+    if not url:
+        return {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            # What is beyond is forgotten, and a user's count with it.
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    try:
+        ConnectionPool.from_url(url)
+    except ValueError as error:
+        # Not shown: a password may stand in it.
+        raise ImproperlyConfigured(
+            f"CACHE_URL names no Redis (redis://host:6379/0): {error}."
+        ) from None
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": "recruitment",
+        # Nobody waits longer for being counted.
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    }
+
+
+CACHES = {"default": cache(env.str("CACHE_URL", default=""))}
 
 REST_FRAMEWORK = {
     # Token first: its challenge is what makes a missing login a 401 and not a 403.
@@ -181,7 +231,11 @@ REST_FRAMEWORK = {
         "recruitment.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "recruitment.access.HasScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["recruitment.throttling.ScopeThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "recruitment.schema.ProblemAutoSchema",
@@ -194,6 +248,8 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "recruitment.errors.problem_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# The table beside knox's points to its token by this name.
+KNOX_TOKEN_MODEL = "knox.AuthToken"  # noqa: S105
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Recruitment API",
@@ -214,7 +270,16 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"request_id": {"()": "recruitment.request_id.RequestIdFilter"}},
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id"],
+            "formatter": "plain",
+        }
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from redis import Redis
+from redis.exceptions import RedisError
 
 
 def require(backend: str, *, reachable: bool) -> None:
@@ -13,3 +15,15 @@ def require(backend: str, *, reachable: bool) -> None:
     if backend in (name.strip() for name in required):
         pytest.fail(f"REQUIRE_BACKENDS names {backend}, which is not reachable.")
     pytest.skip(f"{backend} is not reachable.")
+
+
+def redis_url() -> str:
+    """Of the Redis in REDIS_URL, or on this machine; skips where there is none."""
+    url = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+    with Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+        try:
+            reachable = bool(client.ping())
+        except RedisError:
+            reachable = False
+    require("redis", reachable=reachable)
+    return url

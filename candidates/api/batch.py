@@ -10,7 +10,7 @@ from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -158,7 +158,7 @@ class _Refused(Exception):
 
 
 class BatchView(APIView):
-    permission_classes = [IsAuthenticated, MayCommand]
+    permission_classes = [*APIView.permission_classes, MayCommand]
     http_method_names = ["post"]
     names_candidates = True
     """In the body, so that the answers of a path with an id are possible here too."""

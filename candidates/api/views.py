@@ -10,10 +10,11 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.views import APIView
 
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
@@ -78,7 +79,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     queryset = CandidateProjection.objects.all()
     serializer_class = bodies.CandidateSerializer
-    permission_classes = [IsAuthenticated, MayUseAction]
+    permission_classes = [*APIView.permission_classes, MayUseAction]
     filter_backends = [DjangoFilterBackend]
     filterset_class = CandidateFilter
     pagination_class = AddedOrder

@@ -7,9 +7,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from candidates.api.pagination import AddedOrder
 from candidates.api.views import MayUseAction
@@ -54,7 +54,7 @@ class WhatIfSerializer(serializers.Serializer[Any]):
 
 class WhatIfView(GenericAPIView[CandidateProjection]):
     serializer_class = AffectedCandidateSerializer
-    permission_classes = [IsAuthenticated, MayUseAction]
+    permission_classes = [*APIView.permission_classes, MayUseAction]
     pagination_class = AddedOrder
     http_method_names = ["get", "head"]
     command = None

@@ -54,6 +54,7 @@ def command_context(request: Request) -> CommandContext:
         on_behalf_of=name,
         command_id=None if key is None else command_id_of(request, key),
         expected_version=expected_version(request),
+        extra=_request_id(request),
     )
 
 
@@ -87,6 +88,12 @@ def id_in_path(text: str) -> UUID:
     if not _UUID.fullmatch(text):
         raise ValidationError({"id": ["It is not a UUID."]}, code="invalid_id")
     return UUID(text)
+
+
+def _request_id(request: Request) -> dict[str, str]:
+    """What the project's logs call this request, where a middleware has given it a name."""
+    id = getattr(request, "request_id", None)
+    return {"request_id": id} if id else {}
 
 
 def command_id_of(request: Request, key: str) -> UUID:

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
-from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -26,7 +26,8 @@ class MayReadFeed(BasePermission):
 
 
 class EventFeed(APIView):
-    permission_classes = [IsAuthenticated, MayReadFeed]
+    permission_classes = [*APIView.permission_classes, MayReadFeed]
+    required_scope = "feed"
     http_method_names = ["get", "head"]
 
     @extend_schema(

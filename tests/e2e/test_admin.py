@@ -183,7 +183,51 @@ def test_an_operator_reads_the_log(page: Page, user_in: Callable[..., User]) -> 
     check_looks(page, "View storage event")
 
 
+def test_an_operator_issues_and_revokes_a_token(page: Page, user_in: Callable[..., User]) -> None:
+    user_in("Recruiters", name="ann")
+    log_in(page, user_in("Operators"))
+    page.get_by_role("link", name="API tokens").last.click()
+    check_looks(page, "API tokens")
+    page.get_by_role("link", name="Issue API token").click()
+    page.get_by_role("button", name="Issue token").click()
+    page.get_by_label("User", exact=False).select_option(label="ann")
+    page.get_by_label("Expires", exact=False).fill("2020-01-31T00:00")
+    page.get_by_role("button", name="Issue token").click()
+    expect(page.get_by_text("No token was issued")).to_be_visible()
+    check_looks(page, "Issue API token")
+    page.get_by_label("Expires", exact=False).fill("2127-01-31T00:00")
+    page.get_by_role("checkbox", name="read").check()
+    page.get_by_role("button", name="Issue token").click()
+
+    check_looks(page, "API token issued")
+    token = page.locator("code.token").inner_text()
+    page.get_by_role("link", name="Back to the list").click()
+    check_looks(page, "API tokens")
+    expect(page.get_by_text(token)).to_have_count(0)
+    page.get_by_role("link", name=f"Revoke {token[:8]}").click()
+    check_looks(page, "Revoke API token")
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text(f"The token {token[:8]}… of ann is revoked.")).to_be_visible()
+    check_looks(page, "API tokens")
+
+
 def test_the_api_s_page_works_under_the_policy(page: Page) -> None:
     page.goto("/api/v1/docs/")
     page.get_by_role("button", name="get /api/v1/candidates/", exact=False).first.click()
     expect(page.get_by_text("Parameters").first).to_be_visible()
+
+
+def test_who_is_logged_in_tries_the_api_out_on_its_page(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    log_in(page, user_in("Recruiters"))
+    page.goto("/api/v1/docs/")
+    for operation, status in (("candidates_add", "201"), ("candidates_list", "200")):
+        block = page.locator(f"[id$=-{operation}]")
+        block.get_by_role("button").first.click()
+        block.get_by_role("button", name="Try it out").click()
+        block.get_by_role("button", name="Execute").click()
+        answered = block.locator(".live-responses-table .response-col_status").last
+        expect(answered).to_contain_text(status)
+    added = CandidateProjection.objects.get()
+    assert history(added.pk)[0].metadata.actor == "rita"

@@ -41,6 +41,8 @@ def test_no_page_has_a_script_or_style_of_its_own(staff: Callable[..., Browser])
         f"{candidates}{id}/change/",
         f"{candidates}decide/reject/?candidate={id}",
         "/admin/eventstore/storageevent/",
+        "/admin/recruitment/apitoken/",
+        "/admin/recruitment/apitoken/add/",
         "/api/v1/docs/",
     ):
         content = browser.get(path).content.decode()

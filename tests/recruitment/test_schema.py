@@ -65,14 +65,14 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) -> None:
     for name, operation in _operations(document).items():
         problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
-        expected = {"400", "401", "403", "406"}
+        expected = {"400", "401", "403", "406", "413", "429"}
         reads = {"candidates_list", "candidates_read", "candidates_history", "candidates_what_if"}
         if name not in {"candidates_list", "candidates_add", "candidates_what_if", "events_feed"}:
             expected |= {"404"}
         if name == "events_feed":
             expected |= {"409"}
         elif name not in reads:
-            expected |= {"409", "411", "413", "415", "422"}
+            expected |= {"409", "411", "415", "422"}
         if expected >= {"404", "409"}:
             expected |= {"412", "428"}
         assert set(problems) == expected
@@ -80,6 +80,9 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         assert all(r["description"] for r in problems.values())
         assert re.fullmatch(r"[A-Z].*\.", operation["description"], re.DOTALL)
         assert {"token": []} in operation["security"]
+        assert "X-Request-ID" in {parameter["name"] for parameter in operation["parameters"]}
+        assert all("X-Request-ID" in r["headers"] for r in operation["responses"].values())
+        assert "Retry-After" in problems["429"]["headers"]
 
 
 def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> None:

@@ -14,8 +14,8 @@ KEY = "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI="
 NEEDED = {"SECRET_KEY": SECRET, "PERSONAL_DATA_KEYS": KEY}
 
 
-def start(**environment: str) -> "subprocess.CompletedProcess[str]":
-    """A command in a process of its own, with these settings and no others of the project's."""
+def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Prints a setting, in a process with these in its environment and no others of ours."""
     ours = {
         "SECRET_KEY",
         "PERSONAL_DATA_KEYS",
@@ -24,9 +24,13 @@ def start(**environment: str) -> "subprocess.CompletedProcess[str]":
         "ALLOWED_HOSTS",
         "SCORE_THRESHOLD",
         "TIME_ZONE",
+        "CACHE_URL",
+        "API_THROTTLE_READ",
+        "API_THROTTLE_COMMAND",
+        "API_THROTTLE_FEED",
     }
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    code = "from django.conf import settings; print(settings.SCORE_THRESHOLD)"
+    kept = {key: value for key, value in os.environ.items() if key not in ours}
+    code = f"from django.conf import settings; print(settings.{name})"
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
@@ -41,6 +45,13 @@ def test_a_secret_and_a_key_are_all_that_must_be_set() -> None:
     assert start(**NEEDED).stdout == "75.0\n"
     assert start(**NEEDED, SCORE_THRESHOLD="82.5").stdout == "82.5\n"
     assert start(DEBUG="true").stdout == "75.0\n"
+
+
+def test_calls_are_limited_by_scope_where_a_limit_is_set() -> None:
+    given = {"API_THROTTLE_READ": "100/min", "API_THROTTLE_COMMAND": "5/s", "API_THROTTLE_FEED": ""}
+    limits = {"read": (100, 60), "command": (5, 1), "feed": None}
+    assert start("API_THROTTLES", **NEEDED, **given).stdout == f"{limits}\n"
+    assert start("API_THROTTLES", **NEEDED).stdout == f"{dict.fromkeys(limits)}\n"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,12 @@ def test_a_secret_and_a_key_are_all_that_must_be_set() -> None:
         ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL names django.db.backends.mysql"),
         ({"DATABASE_URL": "name"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": ""}, "DATABASE_URL names no database"),
+        ({"API_THROTTLE_READ": "100"}, "API_THROTTLE_READ is '100'; it is a number of calls per"),
+        ({"API_THROTTLE_COMMAND": "0/min"}, "API_THROTTLE_COMMAND is '0/min'"),
+        ({"API_THROTTLE_COMMAND": "1.5/min"}, "API_THROTTLE_COMMAND is '1.5/min'"),
+        ({"API_THROTTLE_FEED": "5/month"}, "API_THROTTLE_FEED is '5/month'"),
+        ({"CACHE_URL": "memcached://host"}, "CACHE_URL names no Redis"),
+        ({"CACHE_URL": "redis://host:port/0"}, "CACHE_URL names no Redis"),
     ],
 )
 def test_what_will_not_do_is_named_before_anything_starts(
