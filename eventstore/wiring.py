@@ -28,8 +28,7 @@ from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
-from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
-from eventstore.infrastructure.lag import statuses
+from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
@@ -41,16 +40,15 @@ from eventstore.infrastructure.messaging.local import (
     OnCommitPublisher,
 )
 from eventstore.infrastructure.messaging.message import cloud_event
-from eventstore.infrastructure.parked import DjangoParkedStreams
-from eventstore.infrastructure.rotation import rotate
+from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.tampering import TamperedLog as TamperedLog
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
-from eventstore.infrastructure.verification import TamperedLog as TamperedLog
 from eventstore.infrastructure.verification import Verification
 
 logger = logging.getLogger(__name__)
@@ -111,11 +109,11 @@ def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
 
 
 def verification(progress: Callable[[int], object]) -> Verification:
-    return Verification(_mapper, progress=progress)
+    return Verification(_mapper, keyring=keyring, progress=progress)
 
 
-def rotate_keys() -> tuple[int, int]:
-    """How many streams' keys were wrapped anew under the newest key, and how many already were."""
+def rotate_keys() -> Rotated:
+    """Wrap every stream's key under the newest key."""
     return rotate(keyring())
 
 

@@ -1,5 +1,6 @@
 """The candidate: what may be decided, and what a decision changes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -156,7 +157,9 @@ class Candidate(Aggregate):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         match state:
-            case {"status": str(status), "score": float(score), "decisions": [*decisions]}:
+            case {"status": str(status), "score": float(score), "decisions": [*decisions]} if (
+                math.isfinite(score)
+            ):
                 self.status = Status(status)
                 self.score = score
                 self.decisions = tuple(_decision(decision) for decision in decisions)

@@ -89,8 +89,9 @@ class EventStore(Protocol):
         still fill. Never waits. Empty names mean all; an event type is named as it is today, and
         finds what was stored under its former names too.
 
-        Raises CursorBeyondLog where the log does not reach `after`, and UnsafeLogRead where the
-        answer could lack events, as in a transaction that has appended.
+        Raises CursorBeyondLog where the log does not reach `after`, UnsafeLogRead where the answer
+        could lack events, as in a transaction that has appended, and ValueError for a negative
+        limit.
         """
 
     def settled_end(self) -> int:
@@ -115,7 +116,10 @@ class SnapshotStore(Protocol):
     def load(self, stream_id: UUID) -> Snapshot | None: ...
 
     def save(self, snapshot: Snapshot) -> None:
-        """Put it in place of an older one; leave one of a higher version as it is."""
+        """Put it in place of an older one, or one of another schema.
+
+        One of a higher version and the same schema stays as it is.
+        """
 
     def discard(self, snapshot: Snapshot) -> None:
         """Remove it; leave one of another version as it is."""

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence, Set
-from datetime import datetime, time
+from dataclasses import fields, is_dataclass
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from eventstore.domain.exceptions import InvalidValue
@@ -12,6 +13,7 @@ MAX_DEPTH = 32
 MAX_BYTES = 256 * 1024
 """Of canonical JSON for one event or its metadata."""
 MAX_INTEGER_BITS = 1024
+_MINUTE = timedelta(minutes=1)
 
 
 def check_content(value: object, *, depth: int = MAX_DEPTH) -> None:
@@ -53,6 +55,15 @@ def check_content(value: object, *, depth: int = MAX_DEPTH) -> None:
         case datetime() | time():
             if value.tzinfo is None:
                 raise _invalid("naive_time", "A time needs its offset from UTC.")
+            if (value.utcoffset() or _MINUTE) % _MINUTE:
+                raise _invalid("offset_not_kept", "An offset from UTC is in whole minutes.")
+        case _ if is_dataclass(value):
+            _check_depth(depth)
+            for field in fields(value):
+                try:
+                    check_content(getattr(value, field.name), depth=depth - 1)
+                except InvalidValue as error:
+                    raise error.under(field.name) from None
 
 
 def _check_text(text: str) -> None:

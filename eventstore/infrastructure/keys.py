@@ -18,7 +18,11 @@ _KEY_ID = 4
 
 
 class KeyUnavailable(Exception):
-    """The personal part cannot be read: its wrapping key is not among those configured."""
+    """The personal part cannot be read: it, or a key on the way to it, is not what it was."""
+
+
+class WrappingKeyMissing(KeyUnavailable):
+    """The wrapping key is not among those configured; with it, all might be well."""
 
 
 class DataKey:
@@ -75,7 +79,7 @@ class Keyring:
     def _unwrap(self, stream_id: UUID, wrapped: bytes) -> bytes:
         key_id, nonce = wrapped[:_KEY_ID], wrapped[_KEY_ID : _KEY_ID + _NONCE]
         if key_id not in self._ciphers:
-            raise KeyUnavailable(f"no wrapping key {key_id.hex()} is configured")
+            raise WrappingKeyMissing(f"no wrapping key {key_id.hex()} is configured")
         try:
             return self._ciphers[key_id].decrypt(
                 nonce, wrapped[_KEY_ID + _NONCE :], stream_id.bytes

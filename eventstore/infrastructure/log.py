@@ -51,6 +51,8 @@ def last_number_of(sequence: str) -> str:
     return f"coalesce(pg_sequence_last_value('{sequence}'), 0)"
 
 
+LARGEST = 2**63 - 1
+"""A position, or a number of events, at most."""
 # The key of an advisory lock is one bigint for the whole database. The upper 16 bits say that it
 # is ours, the lower 48 are the number: enough for 10,000 events a second over 800 years.
 _OURS = int.from_bytes(b"ev", "big")
@@ -140,6 +142,9 @@ def read_settled(
     event_types: Collection[str],
 ) -> list[Stored]:
     """`EventStore.read_all`, as rows. Filters cannot change what is settled: they apply to it."""
+    if limit < 0:
+        raise ValueError(f"A limit is not negative: {limit}.")
+    after, limit = max(after, 0), min(limit, LARGEST)
     settled = settled_position(connection, after=after)
     if settled <= after:
         return []
@@ -208,6 +213,16 @@ def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
         ]
     settled = holders[0].after if holders else last_number
     return LogStatus(last_number=last_number, settled=settled, holders=holders)
+
+
+def last_number(connection: BaseDatabaseWrapper) -> int:
+    """The last number drawn, whether its event can be seen or not; 0 while none was."""
+    if connection.vendor == "sqlite":
+        return _last_position(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {last_number_of(f'{TABLE}_position_seq')}")
+        (number,) = cursor.fetchone()
+    return int(number)
 
 
 def _state(connection: BaseDatabaseWrapper) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields, replace
-from datetime import datetime
+from dataclasses import MISSING, Field, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -61,7 +61,7 @@ class EventMapper:
         self._classes: dict[str, type[DomainEvent]] = {}
         self._decoders: dict[tuple[str, int], msgspec.json.Decoder[Any]] = {}
         self._upcasters: dict[tuple[str, int], Upcaster] = {}
-        self._fields: dict[str, list[tuple[str, Personal | None]]] = {}
+        self._fields: dict[str, list[tuple[str, Personal | None, object]]] = {}
         self._aliases: dict[str, str] = {}
 
     @property
@@ -93,7 +93,8 @@ class EventMapper:
 
         Registering the same again changes nothing. Raises ValueError for a name that stands for
         two classes, two upcasters for one step, a missing step between version 1 and today's, a
-        step that no class ever takes, and a personal field that could not be absent.
+        step that no class ever takes, a personal field that could not be absent, and a field
+        that is personal in a part.
         """
         upcasters, aliases = upcasters or {}, aliases or {}
         for (name, step), upcaster in upcasters.items():
@@ -110,7 +111,9 @@ class EventMapper:
                 needed = field.default is MISSING and field.default_factory is MISSING
                 if field.name in personal and needed:
                     raise ValueError(f"{name}.{field.name} is personal and has no default.")
-            self._fields[name] = [(field.name, personal.get(field.name)) for field in fields(cls)]
+            self._fields[name] = [
+                (field.name, personal.get(field.name), _default(field)) for field in fields(cls)
+            ]
             self._decoders[name, newest] = msgspec.json.Decoder(cls)
         for name, step in upcasters:
             if name not in self._classes or step not in range(
@@ -179,10 +182,16 @@ class EventMapper:
             rows.append(StorageRow(*columns, previous))
         return rows
 
-    def read_back(self, row: StorageRow, key: DataKey | None) -> DomainEvent:
-        """What a row that is about to be stored will be read as. Raises UndecodableEvent."""
+    def read_back(self, row: StorageRow, key: DataKey | None, *, given: DomainEvent) -> DomainEvent:
+        """What a row that is about to be stored will be read as.
+
+        Raises UndecodableEvent, and InvalidValue where that is another event than was given.
+        """
         private, _ = self._opened(row, 0, key)
-        return self._decode(row, 0, private)
+        read = self._decode(row, 0, private)
+        if read != given:
+            raise _changed(read, given)
+        return read
 
     def recorded(self, row: StorageRow, position: int, key: DataKey | None = None) -> RecordedEvent:
         """The envelope of a stored row. Raises UndecodableEvent.
@@ -234,20 +243,24 @@ class EventMapper:
             raise ValueError(f"{type(event)!r} is not registered as {event.event_type}.")
         open_part: dict[str, Any] = {}
         private: dict[str, Any] = {}
-        for name, marker in self._fields[event.event_type]:
+        for name, marker, default in self._fields[event.event_type]:
             value = getattr(event, name)
+            if type(value) is datetime:
+                value = _in_whole_minutes(value)
             _check(value, name)
             if marker is None:
                 open_part[name] = value
-            elif not marker.except_keys:
-                if value:
-                    private[name] = value
+            elif value == default and _text(value) == _text(default):
+                # Absent is read as the default, now and after an erasure.
+                continue
+            elif not marker.except_keys or not isinstance(value, Mapping):
+                private[name] = value
             else:
                 kept = {key: value[key] for key in marker.except_keys if key in value}
                 if kept:
                     open_part[name] = kept
-                if hidden := {key: item for key, item in value.items() if key not in kept}:
-                    private[name] = hidden
+                if len(kept) < len(value) or not kept:
+                    private[name] = {key: item for key, item in value.items() if key not in kept}
         return _text(open_part), private
 
     @staticmethod
@@ -262,6 +275,8 @@ class EventMapper:
         plain.update(metadata.extra)
         try:
             check_content(plain)
+            if metadata.extra and msgspec.json.decode(_text(metadata.extra)) != metadata.extra:
+                raise _not_kept()
         except InvalidValue as error:
             raise error.under("metadata") from None
         return _text(plain)
@@ -339,6 +354,37 @@ def _merged(open_part: dict[str, Any], private: dict[str, Any]) -> Mapping[str, 
         if isinstance(value, dict) and isinstance(open_part.get(name), dict):
             merged[name] = {**open_part[name], **value}
     return merged
+
+
+def _default(field: Field[Any]) -> object:
+    """MISSING where there is none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _in_whole_minutes(time: datetime) -> datetime:
+    """The same instant: the text of a time has no room for the seconds of its offset (RFC 3339)."""
+    offset = time.utcoffset()
+    if offset is None or not offset % timedelta(minutes=1):
+        return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return time
+
+
+def _changed(read: DomainEvent, given: DomainEvent) -> InvalidValue:
+    """Names the first field that is read as another value than was given."""
+    name = next(
+        field.name
+        for field in fields(given)
+        if getattr(read, field.name) != getattr(given, field.name)
+    )
+    return _not_kept().under(name)
+
+
+def _not_kept() -> InvalidValue:
+    detail = "It would be read back as another value: JSON has no such type, or not so exact a one."
+    return InvalidValue(pointer="", rule="not_kept", detail=detail)
 
 
 def _check(value: object, name: str) -> None:

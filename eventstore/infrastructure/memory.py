@@ -58,27 +58,30 @@ class InMemoryEventStore:
         with self._lock:
             head = self.head(stream_id)
             stated = expected.version if isinstance(expected, StreamHead) else expected
+            command_id = metadata.causation_id
+            if command_id and (first_id := event_id_of(command_id, 0)) in self._by_event_id:
+                raise EventAlreadyStored(event_id=first_id)
+            other = isinstance(expected, StreamHead) and expected.hash != head.hash
+            if head.version != stated or other:
+                raise ConcurrencyError(stream_id=stream_id, expected=stated)
             rows = self._mapper.rows(
                 stream_type,
                 stream_id,
                 events,
-                head=head if head.version == stated else StreamHead(version=stated),
+                head=head,
                 metadata=metadata,
                 correlation_id=correlation_id,
                 occurred_at=occurred_at,
                 now=self._clock(),
                 key=lambda: self._key(stream_id),
             )
+            for row, event in zip(rows, events, strict=True):
+                self._mapper.read_back(row, self._keys.get(stream_id), given=event)
             first = len(self._by_event_id) + 1
             recorded = [self._recorded(row, first + i) for i, row in enumerate(rows)]
-            if taken := [row for row in rows if row.event_id in self._by_event_id]:
-                raise EventAlreadyStored(event_id=taken[0].event_id)
-            other = isinstance(expected, StreamHead) and expected.hash != head.hash
-            if head.version != stated or other:
-                raise ConcurrencyError(stream_id=stream_id, expected=stated)
-            for row, event in zip(rows, recorded, strict=True):
-                self._streams.setdefault(stream_id, []).append((row, event.position))
-                self._by_event_id[row.event_id] = row, event.position
+            for row, stored in zip(rows, recorded, strict=True):
+                self._streams.setdefault(stream_id, []).append((row, stored.position))
+                self._by_event_id[row.event_id] = row, stored.position
             return recorded
 
     def head(self, stream_id: UUID) -> StreamHead:
@@ -124,6 +127,8 @@ class InMemoryEventStore:
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
+        if limit < 0:
+            raise ValueError(f"A limit is not negative: {limit}.")
         with self._lock:
             log = list(self._by_event_id.values())
         if after > len(log):
@@ -135,7 +140,7 @@ class InMemoryEventStore:
             if (not stream_types or row.stream_type in stream_types)
             and (not stored_names or row.event_type in stored_names)
         )
-        return [self._recorded(*stored) for stored in islice(wanted, limit)]
+        return [self._recorded(*stored) for stored in islice(wanted, min(limit, len(log)))]
 
     def settled_end(self) -> int:
         return len(self._by_event_id)
@@ -223,7 +228,8 @@ class InMemorySnapshotStore:
     def save(self, snapshot: Snapshot) -> None:
         with self._lock:
             kept = self.snapshots.get(snapshot.stream_id, snapshot)
-            if kept.head.version <= snapshot.head.version:
+            void = kept.schema != snapshot.schema
+            if void or kept.head.version <= snapshot.head.version:
                 self.snapshots[snapshot.stream_id] = snapshot
 
     def discard(self, snapshot: Snapshot) -> None:

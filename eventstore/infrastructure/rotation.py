@@ -1,26 +1,31 @@
 """Wraps every stream's key anew, so that an older wrapping key can be retired."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
 
-from eventstore.infrastructure.keys import Keyring
+from eventstore.infrastructure.keys import Keyring, KeyUnavailable
 from eventstore.models import StreamKey
 
 BATCH = 1000
 
 
-def rotate(keyring: Keyring) -> tuple[int, int]:
-    """`(wrapped anew, already under the newest key)`. May be repeated, and killed at any time.
+class Rotated(NamedTuple):
+    anew: int
+    kept: int
+    """Were under the newest key already."""
+    failed: list[tuple[UUID, str]]
+    """Streams whose key no configured key unwraps, and why; theirs stay as they are."""
 
-    Events are not touched. Raises KeyUnavailable for a key that no configured key unwraps; those
-    before it stay rotated.
-    """
-    rotated = kept = 0
-    last = UUID(int=0)
-    while page := list(
-        StreamKey.objects.filter(pk__gt=last, wrapped__isnull=False).order_by("pk")[:BATCH]
-    ):
+
+def rotate(keyring: Keyring) -> Rotated:
+    """May be repeated, and killed at any time: events are not touched, and either key unwraps."""
+    anew = kept = 0
+    failed: list[tuple[UUID, str]] = []
+    last: UUID | None = None
+    keys = StreamKey.objects.filter(wrapped__isnull=False).order_by("pk")
+    while page := list((keys.filter(pk__gt=last) if last else keys)[:BATCH]):
         last = page[-1].pk
         with transaction.atomic():
             for key in page:
@@ -28,7 +33,12 @@ def rotate(keyring: Keyring) -> tuple[int, int]:
                 if keyring.is_newest(wrapped):
                     kept += 1
                     continue
-                anew = keyring.rewrap(key.pk, wrapped)
+                try:
+                    rewrapped = keyring.rewrap(key.pk, wrapped)
+                except KeyUnavailable as error:
+                    failed.append((key.pk, str(error)))
+                    continue
                 # Only what was read is replaced: an erasure meanwhile stays an erasure.
-                rotated += StreamKey.objects.filter(pk=key.pk, wrapped=wrapped).update(wrapped=anew)
-    return rotated, kept
+                same = StreamKey.objects.filter(pk=key.pk, wrapped=wrapped)
+                anew += same.update(wrapped=rewrapped)
+    return Rotated(anew, kept, failed)

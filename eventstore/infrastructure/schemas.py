@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventstore.domain.events import DomainEvent
+from eventstore.domain.personal import personal_fields
 from eventstore.infrastructure.mapper import EventMapper
 
 _VALUES = {"default", "const", "enum", "examples"}
@@ -38,9 +39,14 @@ def compare(kept: Mapping[str, Any], mapper: EventMapper) -> ComparedSchemas:
 
 
 def schema_of(cls: type[DomainEvent]) -> Any:
-    """Of the class's data as it is stored. Names and words of the code are free to change."""
+    """Of the class's data, and what of it is encrypted. Names and words of the code are free."""
     schema = msgspec.json.schema(cls)
-    return _bare(schema, schema["$defs"])
+    bare = _bare(schema, schema["$defs"])
+    for name, marker in personal_fields(cls).items():
+        bare["properties"][name]["x-personal"] = True
+        if marker.except_keys:
+            bare["properties"][name]["x-readable-keys"] = sorted(marker.except_keys)
+    return bare
 
 
 def _changed(kept: Mapping[str, Any], today: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from eventstore import models
 from eventstore.domain.events import StreamHead
@@ -50,7 +51,9 @@ class DjangoSnapshotStore:
         columns = self._columns(snapshot)
         rows = models.Snapshot.objects.filter(pk=snapshot.stream_id)
         with transaction.atomic():
-            if not rows.filter(version__lte=snapshot.head.version).update(**columns):
+            # One of another schema is void, and may tell of events that a restore has taken away.
+            older = Q(version__lte=snapshot.head.version) | ~Q(schema=snapshot.schema)
+            if not rows.filter(older).update(**columns):
                 fresh = models.Snapshot(pk=snapshot.stream_id, **columns)
                 models.Snapshot.objects.bulk_create([fresh], ignore_conflicts=True)
 

@@ -68,6 +68,9 @@ class DjangoEventStore:
         occurred_at: datetime | None = None,
     ) -> list[RecordedEvent]:
         head = expected if isinstance(expected, StreamHead) else self._assumed(stream_id, expected)
+        stated = expected.version if isinstance(expected, StreamHead) else expected
+        if head.version != stated or stated < 0:
+            raise self._refusal(stream_id, stated, metadata.causation_id)
         key = _StreamKey(stream_id, self._keyring, new=head.version == 0)
         rows = self._mapper.rows(
             stream_type,
@@ -80,9 +83,15 @@ class DjangoEventStore:
             now=self._clock(),
             key=key,
         )
-        # Decoded before they are stored: what could not be read again is not written.
-        read_back = [self._mapper.read_back(row, key.opened) for row in rows]
-        positions = self._insert(rows, head, key.created)
+        # Decoded before they are stored: what could not be read again as it is, is not written.
+        read_back = [
+            self._mapper.read_back(row, key.opened, given=event)
+            for row, event in zip(rows, events, strict=True)
+        ]
+        try:
+            positions = self._insert(rows, head, key.created)
+        except _Refused as error:
+            raise self._refusal(stream_id, stated, metadata.causation_id) from error.__cause__
         # What is free to be changed by the caller is not handed on.
         kept = replace(metadata, extra=deepcopy(metadata.extra)) if metadata.extra else metadata
         return [
@@ -165,11 +174,11 @@ class DjangoEventStore:
         return settled_end(connection)
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
-        destroyed = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)
-        if destroyed.update(wrapped=None):
-            return True
+        # The row first: an append that makes the stream's first key at this moment is refused, or
+        # its key is there to be destroyed.
         StreamKey.objects.get_or_create(stream_id=stream_id, defaults={"wrapped": None})
-        return False
+        key = StreamKey.objects.filter(stream_id=stream_id, wrapped__isnull=False)
+        return bool(key.update(wrapped=None))
 
     def _select(
         self, where: str, parameters: Sequence[object], *, personal: bool = True
@@ -200,10 +209,9 @@ class DjangoEventStore:
         return keys[wrapped]
 
     def _assumed(self, stream_id: UUID, version: int) -> StreamHead:
-        # Nothing has to be read of a stream that must not exist. Another head than the one that
-        # is assumed is refused by the statement.
-        head = self.head(stream_id) if version else StreamHead()
-        return head if head.version == version else StreamHead(version=version)
+        # Nothing has to be read of a stream that must not exist: the statement refuses one that
+        # does.
+        return self.head(stream_id) if version else StreamHead()
 
     def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
         database, driver = _connected()
@@ -231,9 +239,7 @@ class DjangoEventStore:
         except IntegrityError as error:
             if not any(name in str(error) for name in _REFUSING):
                 raise
-            raise self._refusal(rows[0], head) from error
-        except _Refused:
-            raise self._refusal(rows[0], head) from None
+            raise _Refused from error
         return positions
 
     @staticmethod
@@ -246,12 +252,14 @@ class DjangoEventStore:
         return nullcontext() if one_statement else driver.transaction(database.connection)
 
     def _refusal(
-        self, first: StorageRow, head: StreamHead
+        self, stream_id: UUID, expected: int, command_id: UUID | None
     ) -> ConcurrencyError | EventAlreadyStored:
         """A repeat is told from a conflict, whatever the database came upon first."""
-        if StorageEvent.objects.filter(event_id=first.event_id).exists():
-            return EventAlreadyStored(event_id=first.event_id)
-        return ConcurrencyError(stream_id=first.stream_id, expected=head.version)
+        if command_id:
+            event_id = event_id_of(command_id, 0)
+            if StorageEvent.objects.filter(event_id=event_id).exists():
+                return EventAlreadyStored(event_id=event_id)
+        return ConcurrencyError(stream_id=stream_id, expected=expected)
 
 
 def _connected() -> tuple[BaseDatabaseWrapper, Driver]:
@@ -270,7 +278,7 @@ def _part(stream_id: UUID, after: int, until: int | None) -> tuple[str, list[obj
 
 
 class _Refused(Exception):
-    """The statement found no predecessor: the savepoint goes, and a key with it."""
+    """The database holds other events than the head says: the savepoint goes, and a key with it."""
 
 
 class _StreamKey:

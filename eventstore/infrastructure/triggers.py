@@ -27,8 +27,8 @@ class Guard:
     """Statements that bring it about, whatever is there."""
 
 
-def _sqlite_trigger(name: str, verb: str, body: str) -> Guard:
-    sql = f"CREATE TRIGGER {name} BEFORE {verb} ON {TABLE} BEGIN {body}; END"
+def _sqlite_trigger(name: str, moment: str, body: str) -> Guard:
+    sql = f"CREATE TRIGGER {name} {moment} ON {TABLE} BEGIN {body}; END"
     return Guard(name=name, definition=sql, make=[f"DROP TRIGGER IF EXISTS {name}", sql])
 
 
@@ -53,14 +53,16 @@ def _postgresql_trigger(name: str, events: str, body: str) -> Guard:
 
 _SQLITE = [
     *(
-        _sqlite_trigger(f"eventstore_no_{verb.lower()}", verb, f"SELECT RAISE(ABORT, '{_REFUSAL}')")
+        _sqlite_trigger(
+            f"eventstore_no_{verb.lower()}", f"BEFORE {verb}", f"SELECT RAISE(ABORT, '{_REFUSAL}')"
+        )
         for verb in ("UPDATE", "DELETE")
     ),
     # INSERT OR REPLACE removes the row in its way without firing the trigger on DELETE. The
     # message names the constraint: an append must tell a repeat from a conflict.
     _sqlite_trigger(
         "eventstore_no_replace",
-        "INSERT",
+        "BEFORE INSERT",
         f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE event_id = NEW.event_id) "
         f"THEN RAISE(ABORT, '{EVENT_ID_CONSTRAINT}: this event is stored already') "
         f"WHEN EXISTS (SELECT 1 FROM {TABLE} "
@@ -68,6 +70,14 @@ _SQLITE = [
         f"THEN RAISE(ABORT, '{VERSION_CONSTRAINT}: this version is stored already') "
         f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE position = NEW.position) "
         f"THEN RAISE(ABORT, '{_REFUSAL}') END",
+    ),
+    # One that names its position comes behind the last, or readers have passed it. Only here is
+    # the number known that was drawn for one that does not.
+    _sqlite_trigger(
+        "eventstore_in_order",
+        "AFTER INSERT",
+        "SELECT RAISE(ABORT, 'eventstore: events are stored behind the last one') "
+        f"WHERE NEW.position < max(1, (SELECT max(position) FROM {TABLE}))",
     ),
 ]
 _APPEND_ONLY = _postgresql_trigger(
@@ -88,6 +98,12 @@ _POSITIONS = [
         definition="1",
         make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET CACHE 1"],
     ),
+    # Readers have passed whatever is lower than the last.
+    Guard(
+        name="order of position",
+        definition="1, no cycle",
+        make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET INCREMENT 1 SET NO CYCLE"],
+    ),
 ]
 _CATALOGUE = {
     "sqlite": f"""
@@ -102,6 +118,10 @@ _CATALOGUE = {
         FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') AND attname = 'position'
         UNION ALL
         SELECT 'cache of position', seqcache::text FROM pg_sequence
+        WHERE seqrelid = pg_get_serial_sequence('{TABLE}', 'position')::regclass
+        UNION ALL
+        SELECT 'order of position', seqincrement || CASE WHEN seqcycle THEN ', cycle'
+            ELSE ', no cycle' END FROM pg_sequence
         WHERE seqrelid = pg_get_serial_sequence('{TABLE}', 'position')::regclass""",
 }
 

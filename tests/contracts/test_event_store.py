@@ -107,6 +107,19 @@ def test_a_gap_is_refused(store: EventStore, stream: UUID, ahead: int) -> None:
     assert store.head(stream).version == 3
 
 
+@pytest.mark.parametrize("expected", [-1, -2, 2**31 - 1, 2**31, 2**63, 2**64])
+def test_a_version_that_no_stream_can_be_at_is_refused(
+    store: EventStore, stream: UUID, expected: int
+) -> None:
+    for stream_id in (stream, uuid4()):
+        with pytest.raises(ConcurrencyError) as caught:
+            append(store, stream_id, noted(), expected=expected)
+        assert caught.value.expected == expected
+    with pytest.raises(ConcurrencyError):
+        append(store, stream, noted(), expected=StreamHead(version=-1))
+    assert [r.version for r in store.read_stream(stream, after=-1)] == [1, 2, 3]
+
+
 def test_after_a_refusal_the_store_goes_on(store: EventStore, stream: UUID) -> None:
     with pytest.raises(ConcurrencyError):
         append(store, stream, noted(), expected=1)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from eventstore.application.ports import EventStore
 from eventstore.domain.events import DomainEvent, Metadata
+from eventstore.domain.exceptions import InvalidValue
 from eventstore.domain.personal import Personal
 from eventstore.infrastructure.mapper import EventMapper
 from tests.contracts.conftest import Clock
@@ -133,6 +135,89 @@ def test_values_come_back_equal_and_of_the_same_type(store: EventStore, event: E
         assert fields_of(recorded.event) == fields_of(event)
         assert exactly(recorded.metadata.extra) == exactly({"any": event.open})
     assert read == appended
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        timezone(timedelta(seconds=1234)),
+        timezone(-timedelta(hours=23, minutes=59, seconds=59, microseconds=1)),
+        ZoneInfo("Europe/Amsterdam"),
+    ],
+)
+def test_an_offset_with_seconds_changes_no_instant(store: EventStore, zone: tzinfo) -> None:
+    """As local time had before it was standardised. The text of a time has no room for them."""
+    event = replace(AWKWARD, at=datetime(1930, 1, 1, 12, 0, 0, 1, tzinfo=zone))
+    metadata = Metadata(actor="rita", door="api")
+    (appended,) = store.append("test", uuid4(), [event], expected=0, metadata=metadata)
+    (read,) = store.read_stream(appended.stream_id)
+    assert appended.event == read.event == event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confided(DomainEvent):
+    """Personal fields whose defaults are not the only empty values of their types."""
+
+    event_type: ClassVar[str] = "test.confided"
+    text: Annotated[str | None, Personal()] = None
+    count: Annotated[int, Personal()] = 5
+    ratio: Annotated[float, Personal()] = 0.0
+    agreed: Annotated[bool | None, Personal()] = None
+    tags: Annotated[tuple[str, ...] | None, Personal()] = None
+    more: Annotated[Mapping[str, Any] | None, Personal(except_keys=("source",))] = None
+    whole: Annotated[Mapping[str, Any], Personal(except_keys=("source",))] = field(
+        default_factory=lambda: {"source": "fair"}
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"text": ""},
+        {"count": 0},
+        {"ratio": -0.0},
+        {"agreed": False},
+        {"tags": ()},
+        {"more": {}},
+        {"more": {"source": None}},
+        {"more": {"source": "fair", "name": ""}},
+        {"whole": {}},
+        {"whole": {"name": "Ann"}},
+    ],
+    ids=str,
+)
+def test_an_empty_personal_value_is_told_from_the_default(
+    store: EventStore, mapper: EventMapper, given: dict[str, Any]
+) -> None:
+    mapper.register([Confided])
+    event = Confided(**given)
+    metadata = Metadata(actor="rita", door="api")
+    (appended,) = store.append("test", uuid4(), [event], expected=0, metadata=metadata)
+    (read,) = store.read_stream(appended.stream_id)
+    assert repr(appended.event) == repr(read.event) == repr(event)
+    store.erase_personal_data(appended.stream_id)
+    assert store.read_stream(appended.stream_id)
+
+
+INEXACT = [(1, 2), {1}, b"x", Decimal("1.0"), UUID(int=0), date(2026, 1, 1), AWKWARD.at]
+
+
+@pytest.mark.parametrize("value", INEXACT, ids=lambda value: type(value).__name__)
+def test_a_value_that_would_come_back_as_another_is_refused(store: EventStore, value: Any) -> None:
+    """Where any JSON may stand, nothing says what the text of another type was."""
+    stream_id, plain = uuid4(), Metadata(actor="rita", door="api")
+    typed = replace(plain, extra={"k": [value]})
+    for event, metadata, pointer in [
+        (replace(AWKWARD, open={"k": [value]}), plain, "/open"),
+        (replace(AWKWARD, secret={"k": value}), plain, "/secret"),
+        (replace(AWKWARD, ratio=2**60 + 1), plain, "/ratio"),
+        (AWKWARD, typed, "/metadata"),
+    ]:
+        with pytest.raises(InvalidValue) as caught:
+            store.append("test", stream_id, [event], expected=0, metadata=metadata)
+        assert (caught.value.pointer, caught.value.rule) == (pointer, "not_kept")
+    assert store.read_stream(stream_id) == []
 
 
 @given(event=EVENTS)

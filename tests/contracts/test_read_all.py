@@ -130,6 +130,19 @@ def test_a_cursor_that_this_log_never_gave_is_an_error_with_advice(
     assert (caught.value.after, caught.value.last) == (end + beyond, end)
 
 
+@pytest.mark.parametrize("before", [0, -1, -(2**64)])
+def test_whatever_lies_before_the_log_is_its_beginning(
+    log: EventStore, history: list[RecordedEvent], before: int
+) -> None:
+    assert log.read_all(after=before, limit=2**64) == history
+    assert log.read_all(after=before, limit=0) == []
+
+
+def test_a_negative_limit_is_refused(log: EventStore, history: list[RecordedEvent]) -> None:
+    with pytest.raises(ValueError, match="limit"):
+        log.read_all(limit=-1)
+
+
 def test_an_empty_log_never_gave_a_cursor(log: EventStore) -> None:
     with pytest.raises(CursorBeyondLog):
         log.read_all(after=1, limit=10)

@@ -65,6 +65,15 @@ def test_an_older_one_never_does(snapshot_store: SnapshotStore, version: int) ->
     assert snapshot_store.load(STREAM) == snapshot()
 
 
+@pytest.mark.parametrize("schema", [2, 4])
+def test_one_of_another_schema_gives_way_whatever_its_version(
+    snapshot_store: SnapshotStore, schema: int
+) -> None:
+    snapshot_store.save(replace(snapshot(version=500), schema=schema))
+    snapshot_store.save(snapshot())
+    assert snapshot_store.load(STREAM) == snapshot()
+
+
 def test_one_of_the_same_version_does_since_the_first_may_be_broken(
     snapshot_store: SnapshotStore,
 ) -> None:

@@ -25,13 +25,49 @@ STATEMENTS = [
     f"{COPY} ON CONFLICT (stream_id, version) DO UPDATE SET data = excluded.data",
 ]
 if connection.vendor == "sqlite":
+    FRESH = COLUMNS.replace("event_id", "hex(randomblob(16))").replace(" version", " version + 9")
     STATEMENTS += [
+        *(
+            f"INSERT OR REPLACE INTO {TABLE} ({name}, {COLUMNS}) "
+            f"SELECT {value}, {FRESH} FROM {TABLE}"
+            for name, value in [
+                ("position", "position"),
+                ("rowid", "position"),
+                ("oid", "CAST(position AS text)"),
+                ("position", "position + 0.0"),
+            ]
+        ),
+        (
+            f"REPLACE INTO {TABLE} ({COLUMNS}) "
+            f"SELECT {COLUMNS.replace(' version', ' version + 0.0')} FROM {TABLE}"
+        ),
+        (
+            f"INSERT INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {TABLE} WHERE true "
+            "ON CONFLICT DO UPDATE SET data = 'forged'"
+        ),
         f"INSERT OR REPLACE INTO {TABLE} SELECT * FROM {TABLE}",
         f"REPLACE INTO {TABLE} ({COLUMNS}) SELECT {COLUMNS} FROM {TABLE}",
         f"UPDATE OR REPLACE {TABLE} SET version = 1",
     ]
 else:
-    STATEMENTS += [f"TRUNCATE {TABLE}", f"TRUNCATE {TABLE} CASCADE"]
+    STATEMENTS += [
+        f"TRUNCATE {TABLE}",
+        f"TRUNCATE {TABLE} CASCADE",
+        (
+            f"MERGE INTO {TABLE} USING (VALUES (1)) AS one ON true "
+            "WHEN MATCHED THEN UPDATE SET data = 'forged'"
+        ),
+        f"MERGE INTO {TABLE} USING (VALUES (1)) AS one ON true WHEN MATCHED THEN DELETE",
+        f"WITH gone AS (DELETE FROM {TABLE} RETURNING 1) SELECT count(*) FROM gone",
+        f"SET LOCAL session_replication_role = replica; UPDATE {TABLE} SET data = 'forged'",
+        f"SET LOCAL session_replication_role = replica; TRUNCATE {TABLE}",
+        f"ALTER TABLE {TABLE} RENAME TO elsewhere; DELETE FROM elsewhere",
+        (
+            f"CREATE TABLE one (id) AS SELECT 1; ALTER TABLE one ADD PRIMARY KEY (id); "
+            f"ALTER TABLE {TABLE} ADD one integer DEFAULT 1 REFERENCES one ON DELETE CASCADE; "
+            "DELETE FROM one"
+        ),
+    ]
 
 
 @pytest.fixture
@@ -71,6 +107,22 @@ def test_nobody_puts_an_event_at_a_position_of_his_choice(log: list[tuple[object
     ):
         forged.save(force_insert=True)
     assert list(StorageEvent.objects.values_list()) == log
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL refuses every position")
+@pytest.mark.parametrize("position", [-7, -1, 0, "last - 1"])
+def test_nobody_puts_an_event_where_readers_have_passed(
+    log: list[tuple[object, ...]], position: int | str
+) -> None:
+    """A number may be free since somebody has named a higher one."""
+    last = StorageEvent.objects.latest("position")
+    last.event_id, last.version, last.position = uuid4(), 3, last.position + 10
+    last.save(force_insert=True)
+    place = last.position - 1 if position == "last - 1" else position
+    last.event_id, last.version, last.position = uuid4(), 4, place
+    with pytest.raises(DatabaseError, match="behind the last one"), transaction.atomic():
+        last.save(force_insert=True)
+    assert StorageEvent.objects.count() == len(log) + 1
 
 
 def test_triggers_are_made_once(db: None) -> None:

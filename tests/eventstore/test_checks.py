@@ -18,7 +18,12 @@ WEAKENED = {
     "sqlite": [
         *(
             (["DROP TRIGGER " + name], name)
-            for name in ("eventstore_no_update", "eventstore_no_delete", "eventstore_no_replace")
+            for name in (
+                "eventstore_no_update",
+                "eventstore_no_delete",
+                "eventstore_no_replace",
+                "eventstore_in_order",
+            )
         ),
         (
             [
@@ -49,6 +54,8 @@ WEAKENED = {
             "identity of position",
         ),
         ([f"ALTER TABLE {TABLE} ALTER COLUMN position SET CACHE 10"], "cache of position"),
+        ([f"ALTER TABLE {TABLE} ALTER COLUMN position SET CYCLE"], "order of position"),
+        ([f"ALTER TABLE {TABLE} ALTER COLUMN position SET INCREMENT 2"], "order of position"),
     ],
 }[connection.vendor]
 

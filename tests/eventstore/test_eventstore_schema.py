@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from eventstore import wiring
 from eventstore.domain.events import DomainEvent
+from eventstore.domain.personal import Personal
 from eventstore.infrastructure.mapper import EventMapper
 
 
@@ -45,8 +46,9 @@ def test_it_describes_every_golden_file() -> None:
 
 def event(version: int = 1, name: str = "test.weighed", **fields: Any) -> type[DomainEvent]:
     """A class as it stands at one moment of a project's life."""
+    given = [(n, *of) if isinstance(of, tuple) else (n, of) for n, of in fields.items()]
     made = make_dataclass(
-        "Weighed", list(fields.items()), bases=(DomainEvent,), frozen=True, slots=True, kw_only=True
+        "Weighed", given, bases=(DomainEvent,), frozen=True, slots=True, kw_only=True
     )
     made.event_type, made.schema_version = name, version  # type: ignore[attr-defined]
     return made
@@ -140,6 +142,29 @@ def test_names_words_and_order_in_the_code_are_free(path: Path, register: Regist
     run(path, check=True)
     nested = json.loads(path.read_text())["$defs"]["test.nested.1"]["properties"]["on"]
     assert set(nested["properties"]) == {"grams", "title"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (str, Annotated[str, Personal()]),
+        (Annotated[str, Personal()], str),
+        (
+            Annotated[dict[str, Any], Personal()],
+            Annotated[dict[str, Any], Personal(except_keys=("source",))],
+        ),
+    ],
+)
+def test_what_is_personal_changes_with_a_new_version_only(
+    tmp_path: Path, register: Register, before: Any, after: Any
+) -> None:
+    """A mark that is lost would store what people are called for all to read."""
+    path = tmp_path / "events.json"
+    register(event(about=(before, None)))
+    run(path)
+    register(event(about=(after, None)))
+    with pytest.raises(CommandError, match=r"^test\.weighed changed without a new version"):
+        run(path, check=True)
 
 
 def test_an_event_that_lost_its_class_is_named(path: Path, register: Register) -> None:

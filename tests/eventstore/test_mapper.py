@@ -2,11 +2,12 @@
 
 import json
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, make_dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, get_args
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from candidates.domain.events import CandidateEvent, CandidateRejected, RejectionReason
 from candidates.infrastructure.upcasters import UPCASTERS
 from eventstore.domain.events import DomainEvent, Metadata, StreamHead
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
+from eventstore.domain.personal import Personal
 from eventstore.infrastructure.keys import DataKey
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 
@@ -266,3 +268,56 @@ def test_a_class_cannot_take_the_name_of_an_alias(mapper: EventMapper) -> None:
 def test_an_event_nobody_registered_is_not_stored(mapper: EventMapper) -> None:
     with pytest.raises(ValueError, match="is not registered"):
         written(EventMapper(), Measured(amount=Decimal(1), at=NOW, on=NOW.date(), by=STREAM))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    name: Annotated[str, Personal()] = ""
+    height: float = 0.0
+    seen: tuple[datetime, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Annotated[str, Personal()] | None,
+        list[Annotated[str, Personal()]],
+        Mapping[str, Annotated[str, Personal()] | int],
+        Place,
+        list[Place] | None,
+    ],
+    ids=str,
+)
+def test_a_field_is_not_personal_in_a_part(mapper: EventMapper, hint: Any) -> None:
+    """Such a mark would be overlooked, and the value stored for all to read."""
+    partly = make_dataclass("Partly", [("value", hint, None)], bases=(DomainEvent,), frozen=True)
+    partly.event_type = "test.partly"  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"test\.partly\.value is personal in a part"):
+        mapper.register([partly])
+
+
+@pytest.mark.parametrize(
+    ("place", "pointer", "rule"),
+    [
+        (Place(height=float("nan")), "/value/height", "not_finite"),
+        (Place(name="\x00"), "/value/name", "nul_character"),
+        (Place(seen=(NOW, NOW.replace(tzinfo=None))), "/value/seen/1", "naive_time"),
+        (
+            Place(seen=(NOW.replace(tzinfo=timezone(timedelta(seconds=1))),)),
+            "/value/seen/0",
+            "offset_not_kept",
+        ),
+    ],
+)
+def test_what_stands_within_an_object_is_checked_too(
+    mapper: EventMapper, place: Place, pointer: str, rule: str
+) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Located(DomainEvent):
+        event_type: ClassVar[str] = "test.located"
+        value: Any
+
+    mapper.register([Located])
+    with pytest.raises(InvalidValue) as caught:
+        written(mapper, Located(value=place))
+    assert (caught.value.pointer, caught.value.rule) == (pointer, rule)

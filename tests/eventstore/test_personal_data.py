@@ -2,6 +2,7 @@
 
 import io
 import os
+from types import NoneType
 from typing import Annotated, Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -16,15 +17,17 @@ from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service
 from eventstore.application.commands import CommandContext
 from eventstore.domain.events import DomainEvent, Metadata
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import ConcurrencyError, PersonalDataErased, UndecodableEvent
 from eventstore.domain.personal import Personal
+from eventstore.infrastructure import rotation
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.triggers import drop_triggers
 from eventstore.models import StorageEvent, StreamKey
 from eventstore.wiring import event_store
-from tests.factories import add, added, noted
+from tests.factories import add, added, invited, noted
 from tests.given import given
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db
 SECRETS = ["Ada Lovelace", "ada@example.org", "+44 20 7946", "too shy", "called at nine", "B+ test"]
@@ -135,11 +138,128 @@ def test_without_the_wrapping_key_nothing_is_lost_and_the_key_is_named() -> None
     with keys(2):
         with pytest.raises(UndecodableEvent, match=r"no wrapping key [0-9a-f]{8}"):
             event_store().read_stream(id)
-        with pytest.raises(CommandError, match="no wrapping key"):
+        with pytest.raises(CommandError, match=f"stream {id}: no wrapping key"):
             rotate()
         assert len(loaded(id)) == 2
     with keys(2, 1):
         assert event_store().read_stream(id)[1].event == noted()
+
+
+def test_one_key_that_cannot_be_rotated_does_not_keep_the_others_back() -> None:
+    with keys(1):
+        ids = [stored().stream_id for _ in range(3)]
+    with keys(3):
+        lost = stored().stream_id
+    swapped = StreamKey.objects.get(pk=ids[0]).wrapped
+    StreamKey.objects.filter(pk=ids[1]).update(wrapped=swapped)
+    out = io.StringIO()
+    with keys(2, 1):
+        with pytest.raises(CommandError) as told:
+            call_command("rotate_keys", stdout=out)
+        assert out.getvalue() == "rotated 2 keys, 0 were under the newest key already\n"
+        assert told.value.returncode == 1
+        assert "2 keys could not be rotated" in str(told.value)
+        assert f"stream {ids[1]}: the stream's key was altered or moved" in str(told.value)
+        assert f"stream {lost}: no wrapping key " in str(told.value)
+    with keys(2):
+        assert [event_store().read_stream(id)[1].event for id in (ids[0], ids[2])] == [noted()] * 2
+    with keys(2, 3):
+        with pytest.raises(CommandError, match="1 keys could not"):
+            rotate()
+        assert event_store().read_stream(lost)[1].event == noted()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rotation_that_is_killed_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "BATCH", 2)
+    with keys(1):
+        ids = [stored().stream_id for _ in range(5)]
+    rewrap = Keyring.rewrap
+    done: list[UUID] = []
+
+    def dying(ring: Keyring, stream_id: UUID, wrapped: bytes) -> bytes:
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(stream_id)
+        return rewrap(ring, stream_id, wrapped)
+
+    with keys(2, 1):
+        monkeypatch.setattr(Keyring, "rewrap", dying)
+        with pytest.raises(KeyboardInterrupt):
+            rotate()
+        assert all(event_store().read_stream(id)[1].event == noted() for id in ids)
+        monkeypatch.setattr(Keyring, "rewrap", rewrap)
+        assert rotate() == "rotated 3 keys, 2 were under the newest key already"
+    with keys(2):
+        assert all(event_store().read_stream(id)[1].event == noted() for id in ids)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_meanwhile_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with keys(1):
+        id = stored().stream_id
+    rewrap = Keyring.rewrap
+
+    def erasing(ring: Keyring, stream_id: UUID, wrapped: bytes) -> bytes:
+        assert event_store().erase_personal_data(stream_id)
+        return rewrap(ring, stream_id, wrapped)
+
+    monkeypatch.setattr(Keyring, "rewrap", erasing)
+    with keys(2, 1):
+        assert rotate() == "rotated 0 keys, 0 were under the newest key already"
+    assert StreamKey.objects.get(pk=id).wrapped is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_appends_go_on_while_keys_are_rotated() -> None:
+    with keys(2, 1):
+        id = stored().stream_id
+
+        def act(number: int) -> None:
+            metadata = Metadata(actor="rita", door="api")
+            for n in range(10):
+                if number:
+                    rotate()
+                else:
+                    event_store().append(
+                        "candidate", id, [noted()], expected=2 + n, metadata=metadata
+                    )
+                    stored()
+
+        assert together(2, act) == [None, None]
+        assert [one.event for one in event_store().read_stream(id)[1:]] == [noted()] * 11
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_made_while_its_stream_is_erased_is_destroyed() -> None:
+    """Or refused: whoever comes first, nothing can be read afterwards."""
+    metadata = Metadata(actor="rita", door="api")
+    for _ in range(20):
+        id = uuid4()
+        event_store().append("candidate", id, [invited()], expected=0, metadata=metadata)
+
+        def act(number: int, id: UUID = id) -> None:
+            if number:
+                event_store().erase_personal_data(id)
+            else:
+                event_store().append("candidate", id, [noted()], expected=1, metadata=metadata)
+
+        appended, erased = together(2, act)
+        assert erased is None
+        assert isinstance(appended, NoneType | PersonalDataErased | ConcurrencyError)
+        assert StreamKey.objects.get(pk=id).wrapped is None
+        assert [one.event for one in event_store().read_stream(id)[1:]] in ([], [noted(text="")])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_tables_keys_cannot_be_rotated() -> None:
+    call_command("migrate", "candidates", "zero", verbosity=0)
+    call_command("migrate", "eventstore", "zero", verbosity=0)
+    try:
+        with pytest.raises(CommandError, match="The keys cannot be read"):
+            rotate()
+    finally:
+        call_command("migrate", verbosity=0)
 
 
 def test_a_personal_field_needs_a_default() -> None:

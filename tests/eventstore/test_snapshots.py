@@ -149,6 +149,7 @@ def test_an_older_version_is_shown_as_it_was(world: World, version: int) -> None
     assert world.loaded(until=version) == world.folded(until=version)
     world.repository.get(CANDIDATE_ID, until=version)
     assert world.log.read == list(range(3 if version >= 3 else 1, version + 1))
+    assert world.kept_version == 3
 
 
 def test_without_its_snapshots_the_stream_says_the_same(world: World) -> None:
@@ -169,6 +170,8 @@ CORRUPT = [
     '{"decisions":[],"score":"80","status":"ADDED"}',
     '{"decisions":[],"score":true,"status":"ADDED"}',
     '{"decisions":[],"score":80.0,"status":"PROMOTED"}',
+    '{"decisions":[],"score":NaN,"status":"ADDED"}',
+    '{"decisions":[],"score":1e999,"status":"ADDED"}',
     '{"decisions":"ab","score":80.0,"status":"ADDED"}',
     '{"decisions":[[1,"candidate.invited"]],"score":80.0,"status":"ADDED"}',
     '{"decisions":[["1","candidate.invited","ADDED"]],"score":80.0,"status":"ADDED"}',
@@ -221,6 +224,14 @@ def test_a_snapshot_ahead_of_the_stream_is_noticed_and_replaced(
     world.note()
     assert world.kept_version == 6
     assert world.loaded() == world.folded()
+
+
+def test_one_that_is_ahead_and_for_other_code_is_replaced_too(world: World) -> None:
+    """Nobody looks at its version, since it is of no use anyway."""
+    world.replace_snapshot(head=head_of(world, 500), schema=0)
+    assert world.loaded() == world.folded()
+    world.note()
+    assert world.kept_version == 6
 
 
 @pytest.mark.parametrize("name", ["occurred_at", "recorded_at"])

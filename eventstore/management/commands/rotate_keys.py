@@ -1,8 +1,12 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 
 from eventstore import wiring
+
+NAMED = 20
+"""Streams at most, of those that fail."""
 
 
 class Command(BaseCommand):
@@ -13,9 +17,15 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            rotated, kept = wiring.rotate_keys()
-        except wiring.KeyUnavailable as error:
+            rotated = wiring.rotate_keys()
+        except Error as error:
+            raise CommandError(f"The keys cannot be read: {error}".strip()) from error
+        self.stdout.write(
+            f"rotated {rotated.anew} keys, {rotated.kept} were under the newest key already"
+        )
+        if rotated.failed:
+            named = [f"stream {stream_id}: {why}" for stream_id, why in rotated.failed[:NAMED]]
             raise CommandError(
-                f"{error}. Add the key that is missing behind the newest one and run again."
-            ) from error
-        self.stdout.write(f"rotated {rotated} keys, {kept} were under the newest key already")
+                f"{len(rotated.failed)} keys could not be rotated. Where a wrapping key is not "
+                "configured, add it behind the newest one and run again.\n" + "\n".join(named)
+            )

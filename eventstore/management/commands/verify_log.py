@@ -4,10 +4,13 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 from tqdm import tqdm
 
 from eventstore import wiring
+from eventstore.domain.exceptions import UnsafeLogRead
 
 
 def expectation(text: str) -> tuple[int, str]:
@@ -46,6 +49,15 @@ class Command(BaseCommand):
                     verified = verification.log(until=until, full=full, expected=expect)
             except wiring.TamperedLog as error:
                 raise CommandError(f"The log was tampered with: {error}") from error
+            except wiring.WrappingKeyMissing as error:
+                raise CommandError(
+                    f"Personal data cannot be verified: {error}. Add the key that is missing to "
+                    "PERSONAL_DATA_KEYS."
+                ) from error
+            except (ImproperlyConfigured, UnsafeLogRead) as error:
+                raise CommandError(str(error)) from error
+            except Error as error:
+                raise CommandError(f"The log cannot be read: {error}".strip()) from error
         self.stdout.write(
             f"verified {verified.events} events, {verified.position}:{verified.digest}"
         )
