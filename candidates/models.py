@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import models
 
 from candidates.application.compare import folded, phone_key
-from candidates.application.projector import LIFTED_LENGTH
+from candidates.application.projector import LIFTED_LENGTH, PERSONAL
 from candidates.application.what_if import INVITED, UNDECIDED
 from candidates.domain.events import RejectionReason, Status
 from eventstore.models import ExactJSONField
@@ -90,6 +90,7 @@ class CandidateProjection(models.Model):
     changed_by = _lifted()
 
     objects = CandidateQuerySet.as_manager()
+    personal_columns = PERSONAL
 
     class Meta:
         verbose_name = "candidate"

@@ -24,7 +24,7 @@ from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
 from eventstore.application.past import Moment, PastTime, require_past
-from eventstore.application.ports import EventPublisher, EventStore
+from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound

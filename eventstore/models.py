@@ -154,6 +154,9 @@ class ParkedStream(models.Model):
         return f"{self.projection} {self.stream_id}/{self.version}"
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
+
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
     """JSON kept as text, so that every number comes back as it went in."""
 
@@ -164,7 +167,7 @@ class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic
         return json.loads(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        return None if value is None else _encode(value)
 
     def value_to_string(self, obj: models.Model) -> Any:
         return self.get_prep_value(self.value_from_object(obj))

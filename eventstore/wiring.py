@@ -2,16 +2,19 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
+from eventstore.application.comparison import Comparison, Finding
+from eventstore.application.comparison import Different as Different
 from eventstore.application.delivery import Delivery
 from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
 from eventstore.application.delivery import NotParked as NotParked
@@ -20,15 +23,19 @@ from eventstore.application.follower import Follower
 from eventstore.application.ports import Checkpoints, EventPublisher, EventStore, ParkedStreams
 from eventstore.application.projection import Projection
 from eventstore.application.repair import Repair, Repaired
+from eventstore.application.replay import Blocked as Blocked
+from eventstore.application.replay import Rebuilds, Replay, Replayed
 from eventstore.application.snapshots import Snapshots
 from eventstore.application.status import ProjectionStatus
 from eventstore.domain.events import DomainEvent, RecordedEvent
+from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.infrastructure import log
 from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
+from eventstore.infrastructure.lag import statuses
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
@@ -40,16 +47,24 @@ from eventstore.infrastructure.messaging.local import (
     OnCommitPublisher,
 )
 from eventstore.infrastructure.messaging.message import cloud_event
+from eventstore.infrastructure.own_connection import own_connection
+from eventstore.infrastructure.parked import DjangoParkedStreams
+from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
+from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.stored_rows import DjangoStoredRows
+from eventstore.infrastructure.streams import BATCH_SIZE as BATCH_SIZE
+from eventstore.infrastructure.streams import StreamReader, UnreadableStream
 from eventstore.infrastructure.tampering import TamperedLog as TamperedLog
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import Verification
+from eventstore.models import StorageEvent
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +78,8 @@ _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
 _local = LocalEventPublisher()
 _projections: dict[str, Projection] = {}
+_projectors: dict[str, Projector] = {}
+_models: dict[str, type[models.Model]] = {}
 _deliveries: dict[str, Delivery] = {}
 _keyring = cache(Keyring)
 
@@ -88,6 +105,8 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
         transient=(InterfaceError, OperationalError),
     )
     _projections[projection.name] = projection
+    _projectors[projection.name] = projector
+    _models[projection.name] = model
     _deliveries[projection.name] = delivery
     _local.subscribe(delivery)
     _in_transaction.subscribe(projection)
@@ -171,6 +190,95 @@ def unit_of_work() -> AbstractContextManager[object]:
 def projections() -> Mapping[str, Projection]:
     """By name, in the order in which they were registered."""
     return _projections
+
+
+def replay(names: Collection[str], *, workers: int = 1, batch_size: int = BATCH_SIZE) -> Replay:
+    """A rebuild of these projections. More than one worker is for PostgreSQL.
+
+    `batch_size` is how many events are fetched at once, and on SQLite how many rows are written
+    in one transaction.
+    """
+    reader = StreamReader(_mapper, keyring=keyring, batch_size=batch_size)
+    rebuilds: Rebuilds
+    if connection.vendor == "postgresql":
+        rebuilds = PostgreSQLRebuilds(
+            _models, reader=reader, explain=_store.read_stream, workers=workers
+        )
+    else:
+        rebuilds = SQLiteRebuilds(
+            _models, reader=reader, explain=_store.read_stream, batch_size=batch_size
+        )
+    return Replay(
+        [projector for name, projector in _projectors.items() if name in names],
+        rebuilds=rebuilds,
+        store=_store,
+        checkpoints=_checkpoints,
+        parked=_parked,
+        sleep=time.sleep,
+    )
+
+
+def replay_stream(names: Collection[str], stream_id: UUID) -> Replayed:
+    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound."""
+    recorded, chosen = _folded_by(names, stream_id)
+    rows = 0
+    for projection in chosen:
+        rows += projection.rebuild(stream_id)
+        _parked.release(projection.name, stream_id)
+    return Replayed(events=len(recorded), rows=rows, parked=0)
+
+
+def _folded_by(
+    names: Collection[str], stream_id: UUID
+) -> tuple[list[RecordedEvent], list[Projection]]:
+    """The stream, and those of these projections that fold it. Raises AggregateNotFound."""
+    recorded = _store.read_stream(stream_id)
+    chosen = [
+        _projections[name]
+        for name in names
+        if recorded and _projections[name].stream_type == recorded[0].stream_type
+    ]
+    if not chosen:
+        raise AggregateNotFound(stream_type="projected", stream_id=stream_id)
+    return recorded, chosen
+
+
+def events_of(names: Collection[str]) -> int:
+    """How many events there are of the kinds that these projections fold."""
+    types = {_projectors[name].stream_type for name in names}
+    return StorageEvent.objects.filter(stream_type__in=types).count()
+
+
+def comparisons(
+    names: Collection[str], *, stream_ids: Sequence[UUID], progress: Callable[[int], object]
+) -> Iterator[Finding]:
+    """What in these projections is not as the log has it; of these streams alone, if any are named.
+
+    Raises UndecodableEvent, and AggregateNotFound.
+    """
+
+    def comparison_of(name: str) -> Comparison:
+        rows = DjangoStoredRows(_models[name])
+        return Comparison(_projectors[name], rows=rows, store=_store, progress=progress)
+
+    for stream_id in stream_ids:
+        for projection in _folded_by(names, stream_id)[1]:
+            yield from comparison_of(projection.name).look_again(stream_id)
+    if stream_ids:
+        return
+    reader = StreamReader(_mapper, keyring=keyring)
+    for name in names:
+        projector, comparison = _projectors[name], comparison_of(name)
+        until = log.settled_end(connection)
+        with (
+            own_connection() as own,
+            closing(reader.read(own, projector.stream_type, until=until)) as streams,
+        ):
+            try:
+                yield from comparison.run(streams)
+            except UnreadableStream as error:
+                _store.read_stream(error.stream_id)
+                raise
 
 
 def trial_store() -> EventStore:

@@ -40,7 +40,9 @@ def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> HttpResp
         return confirmation(request, kind, _named(request), model_admin=model_admin)
     form, seen = FORMS[kind](request.POST), _seen(request)
     if form.is_valid():
-        outcomes = carry_out(cast(User, request.user), form, seen)
+        request_id = getattr(request, "request_id", None)
+        extra = {"request_id": request_id} if request_id else {}
+        outcomes = carry_out(cast(User, request.user), form, seen, extra=extra)
         done = sum(outcome.result is not None for outcome in outcomes)
         refused = len(outcomes) - done
         counts = {"done": done, "refused": refused}

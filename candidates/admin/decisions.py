@@ -1,7 +1,8 @@
 """Tries decisions out and carries them out, and says of each candidate what came of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid5
 
 from django.contrib.auth.models import User
@@ -57,16 +58,22 @@ def proposals(
 def objection(user: User, form: type[DecisionForm], candidate: CandidateProjection) -> str:
     """Why the decision would be refused now; empty where it would not. Keeps nothing."""
     seen = Seen.of(candidate)
-    tried = _attempt(trial_service(), form, seen, {}, _context(user, seen, token=None))
+    tried = _attempt(trial_service(), form, seen, {}, _context(user, seen, token=None, extra={}))
     return tried if isinstance(tried, str) else ""
 
 
-def carry_out(user: User, form: DecisionForm, seen: Sequence[Seen]) -> list[Outcome]:
-    """Each candidate by a command of its own: a refusal stops no other."""
+def carry_out(
+    user: User, form: DecisionForm, seen: Sequence[Seen], *, extra: Mapping[str, Any]
+) -> list[Outcome]:
+    """Each candidate by a command of its own: a refusal stops no other.
+
+    `extra` goes into the metadata of every event.
+    """
     service, fields = candidate_service(), form.cleaned_data
+    contexts = [_context(user, one, token=fields["token"], extra=extra) for one in seen]
     attempts = [
-        _attempt(service, type(form), one, fields, _context(user, one, token=fields["token"]))
-        for one in seen
+        _attempt(service, type(form), one, fields, context)
+        for one, context in zip(seen, contexts, strict=True)
     ]
     rows = {candidate.pk: candidate for candidate in shown_now(one.candidate_id for one in seen)}
     return [
@@ -105,7 +112,9 @@ def _attempt(
         return str(refusal)
 
 
-def _context(user: User, seen: Seen, *, token: UUID | None) -> CommandContext:
+def _context(
+    user: User, seen: Seen, *, token: UUID | None, extra: Mapping[str, Any]
+) -> CommandContext:
     return CommandContext(
         actor=user.get_username(),
         door="admin",
@@ -113,6 +122,7 @@ def _context(user: User, seen: Seen, *, token: UUID | None) -> CommandContext:
         command_id=uuid5(token, f"user {user.pk} candidate {seen.candidate_id}") if token else None,
         correlation_id=token,
         expected_version=seen.version,
+        extra=extra,
     )
 
 

@@ -10,6 +10,9 @@ _PUNCTUATION = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´":
 
 def folded(text: str) -> str:
     """Without case, accents, typographic variants and repeated white space: Muñoz -> munoz."""
+    if text.isascii():
+        # Most of all text, in a tenth of the time. Among ASCII only the backquote varies.
+        return " ".join(text.replace("`", "'").casefold().split())
     decomposed = unicodedata.normalize("NFKD", text.translate(_PUNCTUATION))
     unaccented = "".join(c for c in decomposed if not unicodedata.combining(c))
     return " ".join(unicodedata.normalize("NFKC", unaccented).casefold().split())
@@ -17,11 +20,13 @@ def folded(text: str) -> str:
 
 def email_key(email: str) -> str:
     """In any case the same address."""
-    return unicodedata.normalize("NFC", email.strip()).casefold()
+    stripped = email.strip()
+    return (stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)).casefold()
 
 
 def phone_key(phone: str) -> str:
     """The digits alone, as ASCII; an international prefix 00 counts as +."""
+    if phone.isascii():
+        return _NOT_DIGITS.sub("", phone).removeprefix("00")
     digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
-    ascii_digits = "".join(str(unicodedata.digit(d)) for d in digits)
-    return ascii_digits.removeprefix("00")
+    return "".join(str(unicodedata.digit(d)) for d in digits).removeprefix("00")

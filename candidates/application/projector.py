@@ -18,7 +18,7 @@ from candidates.domain.events import (
     CandidateRetracted,
     Status,
 )
-from eventstore.domain.events import RecordedEvent
+from eventstore.application.folding import Occurrence
 
 SCHEMA = 1
 """Of the projection, as the API shows it beside a version."""
@@ -36,6 +36,7 @@ _LIFTED = {
     "resume_url": "resume_url",
 }
 """Profile key -> column. `position` alone is the event's place in the log."""
+_NOTHING_LIFTED: Mapping[str, object] = dict.fromkeys(_LIFTED.values(), "")
 _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
     CandidateMovedToStandby.event_type: {"standby_at": None, "due_on": None},
     CandidateInvited.event_type: {"invited_at": None},
@@ -54,7 +55,7 @@ class CandidateProjector:
     stream_type: ClassVar[str] = "candidate"
     schema: ClassVar[int] = SCHEMA
 
-    def changes(self, recorded: RecordedEvent) -> Mapping[str, object]:
+    def changes(self, recorded: Occurrence) -> Mapping[str, object]:
         event = cast(CandidateEvent, recorded.event)
         at = recorded.occurred_at
         columns: dict[str, object] = {
@@ -62,58 +63,64 @@ class CandidateProjector:
             "changed_at": at,
             "changed_by": recorded.metadata.actor[:LIFTED_LENGTH],
         }
+        status: Status | None = None
         match event:
             case CandidateAdded(profile=profile, score=score):
-                columns |= {"score": score, "added_at": at, "added_position": recorded.position}
-                columns |= _status(Status.ADDED, recorded) | profile_columns(profile)
+                status = Status.ADDED
+                columns["score"] = score
+                columns["added_at"] = at
+                columns["added_position"] = recorded.position
+                columns.update(profile_columns(profile))
             case CandidateMovedToStandby(until=until):
-                columns |= {"standby_at": at, "due_on": until}
-                columns |= _status(Status.STANDBY, recorded)
+                status = Status.STANDBY
+                columns["standby_at"] = at
+                columns["due_on"] = until
             case CandidateInvited():
-                columns |= {"invited_at": at} | _status(Status.INVITED, recorded)
+                status = Status.INVITED
+                columns["invited_at"] = at
             case CandidateRejected(reason=reason, note=note):
-                columns |= {
-                    "rejected_at": at,
-                    "rejection_reason": reason.value,
-                    "rejection_note": note,
-                }
-                columns |= _status(Status.REJECTED, recorded)
+                status = Status.REJECTED
+                columns["rejected_at"] = at
+                columns["rejection_reason"] = reason.value
+                columns["rejection_note"] = note
             case CandidateDecisionUndone(undone_type=undone_type, status=status):
-                columns |= _CLEARED_BY_UNDO[undone_type] | _status(status, recorded)
+                columns.update(_CLEARED_BY_UNDO[undone_type])
             case CandidateRescored(score=score):
                 columns["score"] = score
             case CandidateProfileChanged(profile=profile):
-                columns |= profile_columns(profile)
+                columns.update(profile_columns(profile))
             case CandidateRetracted():
-                columns |= _status(Status.RETRACTED, recorded)
+                status = Status.RETRACTED
             case CandidateErased():
-                columns |= forgotten() | _status(Status.ERASED, recorded)
+                status = Status.ERASED
+                columns.update(forgotten())
             case CandidateNoted():
                 pass
             case _:
                 assert_never(event)
+        if status is not None:
+            columns["status"] = status.value
+            columns["status_since"] = at
         return columns
 
 
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     """The profile, the known values lifted out of it, and the keys they are compared by."""
-    texts = {column: lifted(profile.get(key)) for key, column in _LIFTED.items()}
+    columns: dict[str, Any] = {"profile": profile, "tags": [], **_NOTHING_LIFTED}
+    for key in _LIFTED.keys() & profile.keys():
+        columns[_LIFTED[key]] = lifted(profile[key])
     name = lifted(profile.get("name")) or " ".join(
         part for key in ("first_name", "last_name") if (part := lifted(profile.get(key)))
     )
+    columns["name"] = name[:LIFTED_LENGTH]
     tags = profile.get("tags")
-    searchable = (name, texts["email"], texts["applied_position"], texts["location"])
-    return {
-        "profile": profile,
-        "name": name[:LIFTED_LENGTH],
-        **texts,
-        "tags": [lifted(tag) for tag in tags if lifted(tag)]
-        if isinstance(tags, (list, tuple))
-        else [],
-        "email_key": email_key(texts["email"])[:LIFTED_LENGTH],
-        "phone_key": phone_key(texts["phone"])[:LIFTED_LENGTH],
-        "search_key": folded(" ".join(part for part in searchable if part)),
-    }
+    if isinstance(tags, (list, tuple)):
+        columns["tags"] = [text for tag in tags if (text := lifted(tag))]
+    columns["email_key"] = email_key(columns["email"])[:LIFTED_LENGTH]
+    columns["phone_key"] = phone_key(columns["phone"])[:LIFTED_LENGTH]
+    searchable = (name, columns["email"], columns["applied_position"], columns["location"])
+    columns["search_key"] = folded(" ".join(part for part in searchable if part))
+    return columns
 
 
 def forgotten() -> dict[str, object]:
@@ -122,12 +129,12 @@ def forgotten() -> dict[str, object]:
     return {**empty, "rejection_note": ""}
 
 
-def _status(status: Status, recorded: RecordedEvent) -> dict[str, object]:
-    return {"status": status.value, "status_since": recorded.occurred_at}
-
-
 def lifted(value: object) -> str:
     """Text and numbers as a column shows them; anything else stays in the profile alone."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     return str(value).strip()[:LIFTED_LENGTH]
+
+
+PERSONAL = frozenset(forgotten())
+"""The columns that an erasure empties. They are kept out of reports too."""

@@ -14,8 +14,7 @@ from candidates.domain.events import (
     CandidateRetracted,
     Status,
 )
-from eventstore.application.folding import Changes, NextRow
-from eventstore.domain.events import RecordedEvent
+from eventstore.application.folding import Changes, NextRow, Occurrence
 
 
 class StatusSpanProjector:
@@ -31,7 +30,7 @@ class StatusSpanProjector:
     stream_type: ClassVar[str] = "candidate"
     schema: ClassVar[int] = 1
 
-    def changes(self, recorded: RecordedEvent) -> Changes:
+    def changes(self, recorded: Occurrence) -> Changes:
         match cast(CandidateEvent, recorded.event):
             case CandidateAdded(profile=profile):
                 return {
@@ -62,7 +61,7 @@ class StatusSpanProjector:
                 return {}
 
 
-def _opened(status: Status, recorded: RecordedEvent) -> dict[str, object]:
+def _opened(status: Status, recorded: Occurrence) -> dict[str, object]:
     return {
         "status": status.value,
         "reason": "",
@@ -72,9 +71,9 @@ def _opened(status: Status, recorded: RecordedEvent) -> dict[str, object]:
     }
 
 
-def _closed(recorded: RecordedEvent) -> dict[str, object]:
+def _closed(recorded: Occurrence) -> dict[str, object]:
     return {"until": recorded.occurred_at, "recorded_until": recorded.recorded_at}
 
 
-def _undone(recorded: RecordedEvent) -> dict[str, object]:
+def _undone(recorded: Occurrence) -> dict[str, object]:
     return {"undone_at": recorded.occurred_at, "undone_recorded_at": recorded.recorded_at}

@@ -1,9 +1,10 @@
 """What events do to the rows of a read model, and how that adds up."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
-from eventstore.domain.events import RecordedEvent
+from eventstore.domain.events import DomainEvent, Metadata
 
 Columns: TypeAlias = Mapping[str, object]
 """Values by the name of their column."""
@@ -28,6 +29,23 @@ Changes: TypeAlias = Columns | NextRow
 """What one event does: columns overwrite the newest row, or make the first."""
 
 
+class Occurrence(Protocol):
+    """What a fold may look at. Every RecordedEvent is one."""
+
+    @property
+    def event(self) -> DomainEvent: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+    @property
+    def recorded_at(self) -> datetime: ...
+    @property
+    def metadata(self) -> Metadata: ...
+
+
 class Projector(Protocol):
     """Folds the events of one kind of stream into rows of that stream: often one, or a list."""
 
@@ -41,7 +59,7 @@ class Projector(Protocol):
     def schema(self) -> int:
         """Counts up when the columns, or what they mean, change: the rows are stale until then."""
 
-    def changes(self, recorded: RecordedEvent) -> Changes:
+    def changes(self, recorded: Occurrence) -> Changes:
         """What this event sets. Pure; needs no earlier event and no row."""
 
 
@@ -56,14 +74,20 @@ class FoldedStream(NamedTuple):
     rows: Rows
 
 
-def fold(projector: Projector, stream: Iterable[RecordedEvent]) -> FoldedStream:
+def fold(projector: Projector, stream: Iterable[Occurrence]) -> FoldedStream:
     """From the stream's first event on, in version order; no rows where there are no events."""
     rows: Rows = []
     version = 0
+    newest: dict[str, object] | None = None
     changes_of = projector.changes
     for recorded in stream:
         version = recorded.version
-        _apply(changes_of(recorded), version, rows)
+        changes = changes_of(recorded)
+        if newest is None or isinstance(changes, NextRow):
+            _apply(changes, version, rows)
+            newest = rows[-1][1]
+        else:
+            newest.update(changes)
     return FoldedStream(version, rows)
 
 
@@ -91,9 +115,7 @@ def _apply(changes: Changes, version: int, rows: Rows) -> None:
     rows.append((version, columns))
 
 
-def steps(
-    projector: Projector, events: Iterable[RecordedEvent]
-) -> Iterator[tuple[int, int, Changes]]:
+def steps(projector: Projector, events: Iterable[Occurrence]) -> Iterator[tuple[int, int, Changes]]:
     """`(version before, version after, changes)`: events that only overwrite are taken together."""
     merged: dict[str, object] | None = None
     before = after = 0

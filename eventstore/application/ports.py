@@ -1,6 +1,6 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
@@ -70,9 +70,6 @@ class EventStore(Protocol):
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         """The events that this command recorded, in order; empty where it recorded none."""
-
-    def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
-        """Every event of these streams: stream by stream, each in version order."""
 
     def read_all(
         self,
@@ -151,11 +148,8 @@ class ProjectionRows(Protocol):
         False, and nothing written, where they are not.
         """
 
-    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        """Put these in place of every row, at once for all readers.
-
-        `streams` is consumed inside. Returns how many rows there are now.
-        """
+    def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
+        """Put what `anew` gives in place of the stream's rows; it is called with these locked."""
 
     def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         """Add a stream's rows where there are none; those there by now stay as they are.
@@ -237,3 +231,6 @@ class ParkedStreams(Protocol):
 
     def release(self, projection: str, stream_id: UUID) -> bool:
         """Not parked any more. False where it was not."""
+
+    def release_all(self, projection: str) -> None:
+        """None of the projection's streams is parked any more."""

@@ -1,19 +1,11 @@
 """Keeps the rows of a read model equal to the log, however events arrive."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from eventstore.application.folding import FoldedStream, Projector, fold, steps
 from eventstore.application.ports import EventStore, ProjectionRows
 from eventstore.domain.events import RecordedEvent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    events: int
-    rows: int
 
 
 class Projection:
@@ -74,20 +66,19 @@ class Projection:
         folded = [self._folded(stream) for stream in streams]
         self._rows.add_missing(folded)
 
-    def replay(self) -> Replayed:
-        """Build all rows anew from the log, in stream order, and put them in place at once."""
-        events = 0
+    def rebuild(self, stream_id: UUID) -> int:
+        """Fold the stream from its first event into new rows, in place. Returns how many."""
+        rows = 0
 
-        def rebuilt() -> Iterator[tuple[UUID, FoldedStream]]:
-            nonlocal events
-            log = self._store.read_by_stream(self._projector.stream_type)
-            for _, recorded in groupby(log, key=lambda recorded: recorded.stream_id):
-                stream = list(recorded)
-                events += len(stream)
-                yield self._folded(stream)
+        def anew() -> FoldedStream:
+            # Read when the rows are locked, so that it lacks nothing that they show.
+            nonlocal rows
+            _, stream = self._folded(self._store.read_stream(stream_id))
+            rows = len(stream.rows)
+            return stream
 
-        rows = self._rows.replace_all(rebuilt())
-        return Replayed(events=events, rows=rows)
+        self._rows.replace(stream_id, anew)
+        return rows
 
     def advance(self, events: Sequence[RecordedEvent]) -> bool:
         """False where the rows are not where these events go on."""

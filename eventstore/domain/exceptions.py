@@ -217,3 +217,13 @@ class UnsafeLogRead(Exception):
 
     def __str__(self) -> str:
         return f"The whole log cannot be read here: {self.reason}"
+
+
+@dataclass(eq=False, kw_only=True)
+class ReplayRunning(Exception):
+    """Another replay is at work: there is one at a time."""
+
+    holder: str
+
+    def __str__(self) -> str:
+        return f"Another replay is running: {self.holder}."

@@ -41,7 +41,7 @@ _LOAD = (
     "SELECT event_type, schema_version, data, stream_type, version, occurred_at, recorded_at, hash "
     f"FROM {TABLE} AS event"
 )
-# Past the converter that Django registers with SQLite's driver: `_instant` takes a tenth of it.
+# Past the converter that Django registers with SQLite's driver: `instant` takes a tenth of it.
 _LOAD_AS_TEXT = _LOAD.replace(
     "occurred_at, recorded_at", "CAST(occurred_at AS text), CAST(recorded_at AS text)"
 )
@@ -273,8 +273,8 @@ class SQLiteDriver:
         version, occurred_at, recorded_at, hash = loaded[4:]
         return StreamHead(
             version=version,
-            occurred_at=_instant(occurred_at),
-            recorded_at=_instant(recorded_at),
+            occurred_at=instant(occurred_at),
+            recorded_at=instant(recorded_at),
             hash=hash,
         )
 
@@ -302,8 +302,8 @@ class SQLiteDriver:
             stored.metadata,
             stored.personal,
             UUID(hex=correlation_id) if correlation_id else None,
-            _instant(stored.occurred_at),
-            _instant(stored.recorded_at),
+            instant(stored.occurred_at),
+            instant(stored.recorded_at),
             stored.hash,
         )
 
@@ -351,7 +351,7 @@ def _loading(selected: str, where: str) -> str:
     return f"{selected} WHERE {where}"
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
     """Of a time in UTC, as Django stores it."""
     return datetime.fromisoformat(f"{text}+00:00")
 

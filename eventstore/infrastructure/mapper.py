@@ -29,7 +29,22 @@ Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _canonical = msgspec.json.Encoder(order="sorted")
 _METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
 
-_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+
+class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True):
+    """Tells by its failure that there are free keys, or none that there should be."""
+
+    actor: str
+    door: str
+    on_behalf_of: str | None = None
+    causation_id: str | None = None
+    command_digest: str | None = None
+
+
+_known_metadata = msgspec.json.Decoder(_KnownMetadata)
+_metadata = msgspec.json.Decoder(Metadata)
+_MALFORMED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+UNREADABLE = (*_MALFORMED, KeyUnavailable, KeyError, AttributeError)
+"""What reading a stored fact or its metadata may raise."""
 
 
 class UnreadableFact(Exception):
@@ -68,6 +83,11 @@ class EventMapper:
     def classes(self) -> Mapping[str, type[DomainEvent]]:
         """By the name under which they are stored today."""
         return self._classes
+
+    @property
+    def decoders(self) -> Mapping[tuple[str, int], msgspec.json.Decoder[Any]]:
+        """By name and version, of today's versions: for events of which nothing is personal."""
+        return self._decoders
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -215,6 +235,25 @@ class EventMapper:
             raise undecodable(row, position, str(error)) from error
         return private, digest
 
+    def fact(
+        self,
+        event_type: str,
+        schema_version: int,
+        version: int,
+        data: str,
+        personal: bytes | None,
+        key: DataKey | None,
+    ) -> tuple[DomainEvent, str | None]:
+        """The event, and the command's digest that was kept with what is personal in it.
+
+        Without a key the personal part is absent. Raises one of UNREADABLE.
+        """
+        private: dict[str, Any] = {}
+        digest = None
+        if personal is not None and key is not None:
+            private, digest = msgspec.json.decode(key.decrypt(personal, version=version))
+        return self._upcast(event_type, schema_version, data, private), digest
+
     def facts(self, rows: Iterable[Sequence[Any]]) -> list[DomainEvent]:
         """The events without anything personal, of rows that start with type, version and data.
 
@@ -229,7 +268,7 @@ class EventMapper:
                 else self._upcast(row[0], row[1], row[2], {})
                 for row in rows
             ]
-        except (*_UNREADABLE, KeyError) as error:
+        except (*_MALFORMED, KeyError) as error:
             raise UnreadableFact from error
 
     def data_of(self, event: DomainEvent) -> dict[str, Any]:
@@ -290,7 +329,7 @@ class EventMapper:
             return self._upcast(row.event_type, row.schema_version, row.data, private)
         except KeyError as error:
             raise undecodable(row, position, f"nothing is registered for {error}") from error
-        except _UNREADABLE as error:
+        except _MALFORMED as error:
             raise undecodable(row, position, str(error)) from error
 
     def _upcast(
@@ -307,26 +346,38 @@ class EventMapper:
         return msgspec.convert(data, cls)
 
     @staticmethod
-    def _decode_metadata(row: StorageRow, position: int, digest: str | None) -> Metadata:
-        """`digest` is the one that was kept with what is personal."""
+    def metadata_of(text: str, digest: str | None = None) -> Metadata:
+        """`digest` is the one that was kept with what is personal. Raises one of UNREADABLE."""
         try:
-            plain: dict[str, Any] = msgspec.json.decode(row.metadata)
-            actor, door = plain.pop("actor"), plain.pop("door")
-            causation_id = plain.pop("causation_id", None)
-            if not (isinstance(actor, str) and isinstance(door, str)):
-                raise ValueError("actor and door are texts")
-            return Metadata(
-                actor=actor,
-                door=door,
-                on_behalf_of=plain.pop("on_behalf_of", None),
-                causation_id=UUID(causation_id) if causation_id else None,
-                command_digest=plain.pop("command_digest", None) or digest,
-                extra=plain,
-            )
-        except (msgspec.MsgspecError, ValueError, RecursionError, AttributeError) as error:
-            raise undecodable(row, position, f"metadata: {error}") from error
-        except (KeyError, TypeError) as error:
+            _known_metadata.decode(text)
+        except msgspec.ValidationError:
+            return _free_metadata(msgspec.json.decode(text), digest)
+        metadata: Metadata = _metadata.decode(text)
+        return replace(metadata, command_digest=digest) if digest else metadata
+
+    def _decode_metadata(self, row: StorageRow, position: int, digest: str | None) -> Metadata:
+        try:
+            return self.metadata_of(row.metadata, digest)
+        except KeyError as error:
             raise undecodable(row, position, f"metadata lacks {error}") from error
+        except UNREADABLE as error:
+            raise undecodable(row, position, f"metadata: {error}") from error
+
+
+def _free_metadata(plain: dict[str, Any], digest: str | None) -> Metadata:
+    """With keys that nobody foresaw. Raises what UNREADABLE lists."""
+    actor, door = plain.pop("actor"), plain.pop("door")
+    causation_id = plain.pop("causation_id", None)
+    if not (isinstance(actor, str) and isinstance(door, str)):
+        raise ValueError("actor and door are texts")
+    return Metadata(
+        actor=actor,
+        door=door,
+        on_behalf_of=plain.pop("on_behalf_of", None),
+        causation_id=UUID(causation_id) if causation_id else None,
+        command_digest=plain.pop("command_digest", None) or digest,
+        extra=plain,
+    )
 
 
 def envelope(

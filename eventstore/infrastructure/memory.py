@@ -113,11 +113,17 @@ class InMemoryEventStore:
             found.append(self._recorded(*stored))
         return found
 
-    def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
-        for stream_id in sorted(self._streams):
-            stream = self._streams[stream_id]
-            if stream[0][0].stream_type == stream_type:
-                yield from (self._recorded(*stored) for stored in stream)
+    @property
+    def last_position(self) -> int:
+        return len(self._by_event_id)
+
+    def streams(self, stream_type: str) -> dict[UUID, list[RecordedEvent]]:
+        """All of this type, in the order of their ids."""
+        return {
+            stream_id: [self._recorded(*stored) for stored in stream]
+            for stream_id, stream in sorted(self._streams.items())
+            if stream[0][0].stream_type == stream_type
+        }
 
     def read_all(
         self,
@@ -258,11 +264,9 @@ class InMemoryProjectionRows:
             self.streams[stream_id] = advanced(before, version, changes)
             return True
 
-    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        rebuilt = dict(streams)
+    def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         with self._lock:
-            self.streams = rebuilt
-        return sum(len(stream.rows) for stream in rebuilt.values())
+            self.streams[stream_id] = anew()
 
     def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         count = 0
@@ -275,7 +279,8 @@ class InMemoryProjectionRows:
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {
             event.stream_id: event.version
-            for event in self._store.read_by_stream(stream_type)
+            for stream in self._store.streams(stream_type).values()
+            for event in stream
             if after < event.position <= until
         }
         return [
@@ -380,3 +385,7 @@ class InMemoryParkedStreams:
 
     def release(self, projection: str, stream_id: UUID) -> bool:
         return self._parked.pop((projection, stream_id), None) is not None
+
+    def release_all(self, projection: str) -> None:
+        with self._lock:
+            self._parked = {key: one for key, one in self._parked.items() if key[0] != projection}

@@ -66,6 +66,9 @@ class DjangoParkedStreams:
         rows = models.ParkedStream.objects.filter(projection=projection, stream_id=stream_id)
         return bool(rows.delete()[0])
 
+    def release_all(self, projection: str) -> None:
+        models.ParkedStream.objects.filter(projection=projection).delete()
+
 
 def _parked(row: models.ParkedStream) -> ParkedStream:
     return ParkedStream(

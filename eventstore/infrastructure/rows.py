@@ -5,7 +5,7 @@ both as a composite primary key, `version` being that of the event that opened t
 `shown_version` says what the stream's rows show. It is NULL on every row but the newest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any
@@ -58,11 +58,10 @@ class DjangoProjectionRows:
         with database.wrap_database_errors:
             return driver.update(database, stream_id, expected, {self._shown: version, **changes})
 
-    def replace_all(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+    def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         with transaction.atomic():
-            self._model._default_manager.all().delete()
-            # A row that a command adds meanwhile stays: whoever added it keeps it up to date.
-            return self.add_missing(streams)
+            self._rows(stream_id).delete()
+            self._model._default_manager.bulk_create(self._made(stream_id, anew()))
 
     def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
         count = 0

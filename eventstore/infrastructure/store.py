@@ -1,6 +1,6 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -140,18 +140,6 @@ class DjangoEventStore:
             return []
         later = self.read_stream(first[0].stream_id, after=first[0].version)
         return first + list(takewhile(lambda r: r.metadata.causation_id == command_id, later))
-
-    def read_by_stream(self, stream_type: str) -> Iterator[RecordedEvent]:
-        # Pages by key: no cursor has to live as long as its reader takes, and memory stays flat.
-        where = (
-            "stream_type = %s AND (event.stream_id, version) > (%s, %s) "
-            f"ORDER BY event.stream_id, version LIMIT {PAGE}"
-        )
-        page = self._select(where, [stream_type, UUID(int=0), 0])
-        while page:
-            yield from page
-            last = page[-1]
-            page = self._select(where, [stream_type, last.stream_id, last.version])
 
     def read_all(
         self,

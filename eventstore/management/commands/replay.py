@@ -1,26 +1,161 @@
+import sys
 import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from tqdm import tqdm
 
 from eventstore import wiring
+from eventstore.domain.exceptions import (
+    AggregateNotFound,
+    CursorBeyondLog,
+    ReplayRunning,
+    UndecodableEvent,
+)
+
+SECONDS_PER_LINE = 5
+MOST_FINDINGS = 1_000
+
+
+def positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise ArgumentTypeError("is a whole number of at least 1")
+    return int(text)
 
 
 class Command(BaseCommand):
     help = (
-        "Rebuild every read model from the log. The old rows are shown until the new ones are in."
+        "Rebuild read models from the log, all in one pass. The old rows are served until the new "
+        "ones take their place, and commands go on meanwhile. Exits with 1 where a stream was "
+        "parked or, with --check, where anything is not as the log has it."
     )
 
-    def handle(self, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--projection",
+            metavar="NAME",
+            action="append",
+            choices=list(wiring.projections()),
+            help="only this one; may be given several times",
+        )
+        parser.add_argument(
+            "--stream",
+            metavar="ID",
+            type=UUID,
+            action="append",
+            help="only this stream's rows, in place; may be given several times",
+        )
+        parser.add_argument(
+            "--check", action="store_true", help="write nothing, and report what differs"
+        )
+        parser.add_argument(
+            "--workers", type=positive, default=1, help="processes, on PostgreSQL (default 1)"
+        )
+        parser.add_argument(
+            "--batch-size",
+            metavar="N",
+            type=positive,
+            default=wiring.BATCH_SIZE,
+            help="events fetched at once, on SQLite also rows written in one transaction "
+            "(default %(default)s)",
+        )
+
+    def handle(
+        self,
+        *,
+        projection: list[str] | None,
+        stream: list[UUID] | None,
+        check: bool,
+        workers: int,
+        batch_size: int,
+        **options: Any,
+    ) -> None:
+        names = list(dict.fromkeys(projection or wiring.projections()))
+        if workers > 1 and connection.vendor != "postgresql":
+            raise CommandError("--workers is for PostgreSQL: SQLite has one writer at a time.")
+        if workers > 1 and (stream or check):
+            raise CommandError("--workers goes with neither --stream nor --check.")
+        try:
+            if check:
+                self._check(names, stream or [])
+            elif stream:
+                self._streams(names, stream)
+            else:
+                self._replay(names, workers, batch_size)
+        except (
+            AggregateNotFound,
+            CursorBeyondLog,
+            ReplayRunning,
+            UndecodableEvent,
+            wiring.Blocked,
+        ) as error:
+            raise CommandError(str(error)) from error
+
+    def _replay(self, names: list[str], workers: int, batch_size: int) -> None:
+        started = time.monotonic()
+        replay = wiring.replay(names, workers=workers, batch_size=batch_size)
+        with self._progress(wiring.events_of(names)) as progress:
+            replayed = replay.run(progress)
+        self._done(replayed.events, replayed.rows, time.monotonic() - started)
+        if replayed.parked:
+            raise CommandError(
+                f"{replayed.parked} streams were parked: `manage.py parked list` says why."
+            )
+
+    def _streams(self, names: list[str], stream_ids: list[UUID]) -> None:
         started = time.monotonic()
         events = rows = 0
-        for name, projection in wiring.projections().items():
-            self.stderr.write(f"Rebuilding {name} …")
-            replayed = projection.replay()
-            events = max(events, replayed.events)
-            rows += replayed.rows
-        seconds = time.monotonic() - started
+        for stream_id in dict.fromkeys(stream_ids):
+            replaced = wiring.replay_stream(names, stream_id)
+            events, rows = events + replaced.events, rows + replaced.rows
+        self._done(events, rows, time.monotonic() - started)
+
+    def _check(self, names: list[str], stream_ids: list[UUID]) -> None:
+        different = behind = 0
+        with self._progress(wiring.events_of(names) * len(names)) as progress:
+            for found in wiring.comparisons(names, stream_ids=stream_ids, progress=progress):
+                if isinstance(found, wiring.Different):
+                    different += 1
+                else:
+                    behind += 1
+                if different + behind <= MOST_FINDINGS:
+                    self.stdout.write(str(found))
+        if different + behind > MOST_FINDINGS:
+            self.stdout.write(f"and {different + behind - MOST_FINDINGS} more")
+        self.stdout.write(f"{different} different, {behind} behind")
+        if different or behind:
+            raise CommandError("The read models are not as the log has it.")
+
+    def _done(self, events: int, rows: int, seconds: float) -> None:
+        rate = events / seconds if seconds else 0
         self.stdout.write(
-            f"replayed {events} events into {rows} rows in {seconds:.1f} s "
-            f"({events / seconds:.0f} events/s)"
+            f"replayed {events} events into {rows} rows in {seconds:.1f} s ({rate:.0f} events/s)"
         )
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[Callable[[int], object]]:
+        """A bar with rate and time left on a terminal, else a line every few seconds."""
+        with tqdm(total=total, unit=" events", disable=None, file=sys.stderr) as bar:
+            if not bar.disable:
+                yield bar.update
+                return
+            done, shown = 0, time.monotonic()
+            started = shown
+
+            def report(count: int) -> None:
+                nonlocal done, shown
+                done += count
+                if (now := time.monotonic()) - shown >= SECONDS_PER_LINE:
+                    shown = now
+                    rate = done / (now - started)
+                    left = max(total - done, 0) / rate if rate else 0
+                    self.stderr.write(
+                        f"{done} of {total} events, {rate:.0f} events/s, {left:.0f} s left"
+                    )
+
+            yield report

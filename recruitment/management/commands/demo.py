@@ -65,6 +65,8 @@ class Command(BaseCommand):
         try:
             database.claim(DATABASE)
             call_command("migrate", verbosity=0, interactive=False)
+            # That read models catch up while it loads is no news.
+            logging.getLogger("eventstore").setLevel(logging.WARNING)
             if not database.is_loaded(DATABASE):
                 loading.load(today=timezone.now().date())
                 database.mark_loaded(DATABASE)
