@@ -69,7 +69,9 @@ def delivered(delivery: str, *, seed: int) -> dict[str, list[dict[str, Any]]]:
         if delivery == "follow":
             return caught_up()
         chance = random.Random(seed)
-        log = list(event_store().read_by_stream("candidate"))
+        log: list[RecordedEvent] = []
+        while page := event_store().read_all(after=log[-1].position if log else 0, limit=5_000):
+            log += page
         log += chance.sample(log, len(log) // 4)
         # Far enough to be out of turn, near enough that streams are still mixed with others.
         log.sort(key=lambda recorded: recorded.position + chance.randint(0, 40))

@@ -92,6 +92,12 @@ def test_a_decision_names_who_took_it_by_which_door_and_in_which_batch(rita: Bro
     assert newest[0].event_id != newest[1].event_id
 
 
+def test_a_decision_leads_to_the_lines_of_its_request(rita: Browser) -> None:
+    first, second = added("First"), added("Second")
+    confirmed(rita, chosen(rita, "invite", first, second))
+    assert len({history(id)[-1].metadata.extra["request_id"] for id in (first, second)}) == 1
+
+
 def test_the_confirmation_lists_status_score_version_and_what_would_be_refused(
     rita: Browser,
 ) -> None:

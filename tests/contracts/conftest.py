@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from candidates.application.projector import CandidateProjector
 from candidates.application.span_projector import StatusSpanProjector
@@ -25,6 +25,7 @@ from eventstore.application.ports import (
 )
 from eventstore.application.projection import Projection
 from eventstore.application.repair import Repair
+from eventstore.application.replay import Rebuilds, Replay
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.mapper import EventMapper
@@ -36,10 +37,14 @@ from eventstore.infrastructure.memory import (
     InMemorySnapshotStore,
     OverlayEventStore,
 )
+from eventstore.infrastructure.memory_rebuilds import InMemoryRebuilds
 from eventstore.infrastructure.parked import DjangoParkedStreams
+from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
+from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
+from eventstore.infrastructure.streams import StreamReader
 
 KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
@@ -142,6 +147,7 @@ class ReadModel:
     projection: Projection
     delivery: Delivery
     repair: Repair
+    replay: Replay
     checkpoints: Checkpoints
     parked: ParkedStreams
     look: Callable[[], list[dict[str, Any]]]
@@ -168,6 +174,7 @@ def read_model(
             kept,
             InMemoryCheckpoints(clock=clock),
             InMemoryParkedStreams(clock=clock),
+            InMemoryRebuilds({projector.name: kept}, store=memory),
             lambda: [
                 {"stream": id, "shown": stream.version, "opened": opened, **columns}
                 for id, stream in sorted(kept.streams.items())
@@ -175,12 +182,16 @@ def read_model(
             ],
         )
     model = {"candidates": CandidateProjection, "status_spans": StatusSpan}[projector.name]
+    store = DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
+    reader = StreamReader(mapper, keyring=lambda: KEYRING)
+    rebuilds = PostgreSQLRebuilds if connection.vendor == "postgresql" else SQLiteRebuilds
     return _read_model(
         projector,
-        DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock),
+        store,
         DjangoProjectionRows(model),
         DjangoCheckpoints(clock=clock),
         DjangoParkedStreams(clock=clock),
+        rebuilds({projector.name: model}, reader=reader, explain=store.read_stream),
         lambda: list(model._default_manager.order_by("pk").values()),
     )
 
@@ -191,6 +202,7 @@ def _read_model(
     rows: ProjectionRows,
     checkpoints: Checkpoints,
     parked: ParkedStreams,
+    rebuilds: Rebuilds,
     look: Callable[[], list[dict[str, Any]]],
 ) -> ReadModel:
     savepoint = transaction.atomic if isinstance(rows, DjangoProjectionRows) else nullcontext
@@ -201,6 +213,14 @@ def _read_model(
     repair = Repair(
         delivery, store=store, checkpoints=checkpoints, parked=parked, savepoint=savepoint
     )
+    replay = Replay(
+        [projector],
+        rebuilds=rebuilds,
+        store=store,
+        checkpoints=checkpoints,
+        parked=parked,
+        sleep=lambda _: None,
+    )
     return ReadModel(
         store=store,
         rows=rows,
@@ -208,6 +228,7 @@ def _read_model(
         projection=projection,
         delivery=delivery,
         repair=repair,
+        replay=replay,
         checkpoints=checkpoints,
         parked=parked,
         look=look,

@@ -247,18 +247,6 @@ def test_many_events_are_stored_in_one_call(store: EventStore) -> None:
     assert [r.event for r in store.read_stream(stream_id)] == events
 
 
-def test_events_of_a_stream_type_come_stream_by_stream(store: EventStore) -> None:
-    streams = [uuid4() for _ in range(3)]
-    for stream_id in streams:
-        append(store, stream_id, added(), expected=0)
-    for stream_id in reversed(streams):
-        append(store, stream_id, noted(), expected=1)
-    store.append("other", uuid4(), [added()], expected=0, metadata=RITA)
-
-    read = [(r.stream_id, r.version) for r in store.read_by_stream("candidate")]
-    assert read == [(stream_id, n) for stream_id in sorted(streams) for n in (1, 2)]
-
-
 def test_nothing_cannot_be_appended(store: EventStore) -> None:
     with pytest.raises(ValueError, match="nothing to append"):
         append(store, uuid4(), expected=0)

@@ -52,7 +52,7 @@ def shown(read_model: ReadModel) -> list[int]:
 
 
 def rebuilt(read_model: ReadModel) -> list[dict[str, Any]]:
-    read_model.projection.replay()
+    read_model.replay.run(lambda _: None)
     return read_model.look()
 
 
@@ -158,7 +158,7 @@ def test_replay_replaces_what_was_wrong(read_model: ReadModel) -> None:
     )
     read_model.rows.add_missing([(uuid4(), fold(read_model.projector, recorded[1]))])
     assert read_model.look() != right
-    replayed = read_model.projection.replay()
+    replayed = read_model.replay.run(lambda _: None)
     assert (replayed.events, replayed.rows) == (9, len(right))
     assert read_model.look() == right
 

@@ -60,6 +60,7 @@ def test_no_personal_value_stands_readable_in_the_log() -> None:
     assert "command_digest" not in log
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_erased_stream_is_replayed_without_them() -> None:
     profile = {"name": SECRETS[0], "source": "fair"}
     id = given(add(candidate_id=None, profile=profile)).candidate_id

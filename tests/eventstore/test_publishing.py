@@ -25,10 +25,10 @@ from eventstore.wiring import (
     event_store,
     follower,
     parked_streams,
-    projections,
     repair,
     repair_all,
     repair_once,
+    replay,
 )
 from tests.factories import add, added
 
@@ -119,7 +119,7 @@ def test_a_row_that_was_missed_is_mended(
         case "follower":
             follower(["candidates"]).run(once=True)
         case "replay":
-            projections()["candidates"].replay()
+            replay(["candidates"]).run(lambda _: None)
         case "repeat":
             assert candidate_service().handle(add(candidate_id=None), keyed).repeated
 

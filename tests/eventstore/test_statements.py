@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from tempfile import TemporaryFile
 from uuid import UUID, uuid4
 
@@ -97,8 +98,12 @@ def test_a_new_stream_brings_its_key_along() -> None:
     assert event_store().head(stream_id).version == 1
 
 
-def test_a_refusal_asks_once_more_whether_it_is_a_repeat(stream: UUID) -> None:
+@pytest.mark.parametrize(("command_id", "asked"), [(None, 1), (UUID(int=7), 2)])
+def test_a_refusal_asks_once_more_whether_the_command_is_a_repeat(
+    stream: UUID, command_id: UUID | None, asked: int
+) -> None:
     stale = StreamHead(version=1)
+    metadata = replace(RITA, causation_id=command_id)
     with executed() as statements, pytest.raises(ConcurrencyError):
-        event_store().append("candidate", stream, [invited()], expected=stale, metadata=RITA)
-    assert len(statements) == 2
+        event_store().append("candidate", stream, [invited()], expected=stale, metadata=metadata)
+    assert len(statements) == asked

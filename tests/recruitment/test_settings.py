@@ -24,11 +24,12 @@ def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.Comp
         "ALLOWED_HOSTS",
         "SCORE_THRESHOLD",
         "TIME_ZONE",
-        "EVENT_DELIVERY",
         "CACHE_URL",
         "API_THROTTLE_READ",
         "API_THROTTLE_COMMAND",
         "API_THROTTLE_FEED",
+        "EVENT_DELIVERY",
+        "REQUIRE_IF_MATCH",
     }
     kept = {key: value for key, value in os.environ.items() if key not in ours}
     code = f"from django.conf import settings; print(settings.{name})"
