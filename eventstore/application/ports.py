@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
@@ -126,7 +127,59 @@ class EventPublisher(Protocol):
     """Hands stored events on to whoever subscribed."""
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
-        """Publishing an event again is allowed: whoever receives it must tolerate it."""
+        """Returns when whoever takes them on has them.
+
+        Publishing an event again is allowed: whoever receives it must tolerate it. Raises
+        NotPublished where a broker did not confirm all of them.
+        """
+
+
+@dataclass(eq=False, kw_only=True)
+class NotPublished(Exception):
+    """A broker refused an event, has no queue for it, or is out of reach. Nothing is lost."""
+
+    confirmed: int
+    """How many of the events, counted from the first, it has for sure."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Not published: {self.reason}"
+
+
+class EventConsumer(Protocol):
+    """Receives, for one consuming system, the messages that a broker holds for it.
+
+    Those of one stream come in the order in which they were published, repeats included. Whatever
+    was received and not acknowledged comes again, to this consumer or to another.
+    """
+
+    def receive(self, *, limit: int, wait: float) -> Sequence[bytes]:
+        """The bodies of the next messages; empty where none came within `wait` seconds.
+
+        Raises NotReceived.
+        """
+
+    def acknowledge(self) -> None:
+        """Everything received so far is handled, and need not come again. Raises NotReceived."""
+
+    def drained(self) -> bool:
+        """Whether all that the broker held for this consumer by now is received.
+
+        Raises NotReceived.
+        """
+
+    def close(self) -> None:
+        """Give back what is not acknowledged, for others at once."""
+
+
+@dataclass(eq=False, kw_only=True)
+class NotReceived(Exception):
+    """The broker is out of reach, or has taken this consumer's partitions away."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Not received: {self.reason}"
 
 
 class EventHandler(Protocol):
