@@ -15,7 +15,8 @@ from recruitment.models import Scope
 APPS = ("eventstore", "candidates", "recruitment")
 ROOT = Path(candidates.api.views.__file__).parent.parent.parent
 OF_THE_FRAMEWORK = frozenset(
-    "required null invalid blank max_length min_value max_value not_a_list not_a_dict empty".split()
+    {"required", "null", "invalid", "blank", "empty", "not_a_list", "not_a_dict"}
+    | {"max_length", "min_value", "max_value"}
 )
 """Of all that the fields of DRF can say, what a request can meet."""
 
