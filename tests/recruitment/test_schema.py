@@ -5,10 +5,9 @@ from collections.abc import Callable
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import fields
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -22,6 +21,7 @@ from candidates.api import examples
 from candidates.application.commands import NoteOnCandidate
 from eventstore.domain.exceptions import InvalidValue, NotPermitted
 from recruitment.problems import PROBLEMS
+from tests.alike import check_alike
 from tests.factories import add
 from tests.given import given
 from tests.recruitment.codes import problem_codes, refusals
@@ -165,31 +165,6 @@ def test_every_example_is_what_its_schema_says(document: Any) -> None:
     assert count > 100
 
 
-def _alike(shown: Any, given: Any, where: str = "") -> None:
-    """Equal but for ids, times and positions; of a list the beginning may be shown."""
-    if isinstance(shown, dict):
-        assert shown.keys() == given.keys(), where
-        for key in shown.keys() - {"position", "projected_version"}:
-            _alike(shown[key], given[key], f"{where}/{key}")
-    elif isinstance(shown, list):
-        assert len(shown) <= len(given), where
-        for index, item in enumerate(shown):
-            _alike(item, given[index], f"{where}/{index}")
-    elif shown != given:
-        kinds = [_kind(shown), _kind(given)]
-        assert kinds[0] == kinds[1] != "text", f"{where}: {shown} and {given}"
-
-
-def _kind(value: Any) -> str:
-    for kind, read in (("id", UUID), ("day", date.fromisoformat), ("time", datetime.fromisoformat)):
-        try:
-            read(value)
-        except (ValueError, TypeError, AttributeError):
-            continue
-        return kind
-    return "duration" if isinstance(value, float) else "text"
-
-
 def test_the_examples_tell_a_story_that_happens(
     user_in: Callable[..., User], client_of: Callable[..., APIClient]
 ) -> None:
@@ -201,21 +176,21 @@ def test_the_examples_tell_a_story_that_happens(
         answer = api.post(f"{url}{name}/" if url else URL, body)
         url = url or answer["Location"]
         given[name] = answer.json()
-    _alike({name: examples.RESULTS[name] for name in given}, given)
-    _alike(examples.CANDIDATE, api.get(url).json())
-    _alike(examples.HISTORY, api.get(f"{url}history/").json())
-    _alike(examples.STATISTICS, api.get("/api/v1/statistics/").json())
+    check_alike({name: examples.RESULTS[name] for name in given}, given)
+    check_alike(examples.CANDIDATE, api.get(url).json())
+    check_alike(examples.HISTORY, api.get(f"{url}history/").json())
+    check_alike(examples.STATISTICS, api.get("/api/v1/statistics/").json())
 
     batch: Any = deepcopy(examples.BATCH)
     ann = api.get(url).json()["id"]
     batch["commands"][1]["candidate_id"] = ann
     answered = api.post(f"{URL}commands/", batch).json()
     answered["results"][1]["problem"]["detail"] = examples.STALE["detail"]
-    _alike(examples.BATCH_RESULTS, answered)
+    check_alike(examples.BATCH_RESULTS, answered)
     bo = answered["results"][0]["result"]["id"]
-    _alike(examples.WHAT_IF, api.get("/api/v1/what-if/?threshold=60").json())
+    check_alike(examples.WHAT_IF, api.get("/api/v1/what-if/?threshold=60").json())
     retracted = api.post(f"{URL}{bo}/retract/", examples.BODIES["retract"])
-    _alike(examples.RESULTS["retract"], retracted.json())
+    check_alike(examples.RESULTS["retract"], retracted.json())
 
 
 def test_problems_have_the_members_that_they_are_shown_with(document: Any) -> None:
