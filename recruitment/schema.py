@@ -74,40 +74,41 @@ class ProblemAutoSchema(AutoSchema):
 def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     """drf-spectacular's hook for the finished document.
 
-    Adds what the operations refer to, and leads from every answer with an ETag to the commands
-    that may be decided on it.
+    Adds what the operations refer to, and leads from who was added or read to what may be read of
+    the same stream, or decided on that version.
     """
     components = result["components"]
     components["headers"] = {HEADER: _ANSWERED_ID}
     components["responses"] = {
         name: problem.response(_ID_OF_EVERY_ANSWER) for name, problem in PROBLEMS.items()
     }
-    operations = [operation for path in result["paths"].values() for operation in path.values()]
     components["links"] = {
         operation["operationId"]: _link(operation, components["schemas"])
-        for operation in operations
-        if "If-Match" in _parameters(operation)
+        for path, operations in result["paths"].items()
+        for operation in operations.values()
+        if "{id}" in path
     }
     leads_on = {name: {"$ref": f"#/components/links/{name}"} for name in components["links"]}
-    for operation in operations:
-        for status, response in operation["responses"].items():
-            if status < "300" and "ETag" in response["headers"]:
-                response["links"] = leads_on
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            decides = "If-Match" in _parameters(operation)
+            for status, response in operation["responses"].items():
+                if status < "300" and "ETag" in response["headers"] and not decides:
+                    response["links"] = leads_on
     return result
 
 
 def _link(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     link: dict[str, Any] = {
         "operationId": operation["operationId"],
-        "description": "Decided on the version that was answered with.",
-        "parameters": {
-            "path.id": "$response.body#/id",
-            "header.If-Match": "$response.header.ETag",
-        },
+        "parameters": {"path.id": "$response.body#/id"},
     }
-    body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    if "version" in schemas[body.rpartition("/")[2]]["properties"]:
-        link["requestBody"] = {"version": "$response.body#/version"}
+    if "If-Match" in _parameters(operation):
+        link["description"] = "Decided on the version that was answered with."
+        link["parameters"]["header.If-Match"] = "$response.header.ETag"
+        body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        if "version" in schemas[body.rpartition("/")[2]]["properties"]:
+            link["requestBody"] = {"version": "$response.body#/version"}
     return link
 
 
