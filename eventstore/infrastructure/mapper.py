@@ -1,14 +1,16 @@
 """Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, replace
+from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 import uuid_utils.compat as uuid_utils
 
+from eventstore.application.folding import Provenance
 from eventstore.domain.content import MAX_BYTES, check_content
 from eventstore.domain.events import (
     DomainEvent,
@@ -27,21 +29,24 @@ Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 # Sorted keys and no white space: one text for one value, on every database and in every process.
 _canonical = msgspec.json.Encoder(order="sorted")
-_METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
+_METADATA_FIELDS = frozenset(Metadata._fields)
+
+
+_NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
 
 
 class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True):
     """Tells by its failure that there are free keys, or none that there should be."""
 
+    extra: ClassVar = _NO_EXTRA
     actor: str
     door: str
     on_behalf_of: str | None = None
-    causation_id: str | None = None
+    causation_id: UUID | None = None
     command_digest: str | None = None
 
 
 _known_metadata = msgspec.json.Decoder(_KnownMetadata)
-_metadata = msgspec.json.Decoder(Metadata)
 _MALFORMED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 UNREADABLE = (*_MALFORMED, KeyUnavailable, KeyError, AttributeError)
 """What reading a stored fact or its metadata may raise."""
@@ -182,7 +187,7 @@ class EventMapper:
                 personal = key().encrypt(sealed, version=version)
             sealed_digest = personal is not None
             if sealed_digest not in open_texts:
-                shown = replace(metadata, command_digest=None) if sealed_digest else metadata
+                shown = metadata._replace(command_digest=None) if sealed_digest else metadata
                 open_texts[sealed_digest] = self._encode_metadata(shown)
             columns = (
                 event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
@@ -346,14 +351,28 @@ class EventMapper:
         return msgspec.convert(data, cls)
 
     @staticmethod
+    def provenance_of(text: str) -> Provenance:
+        """For who folds all of the log: made in a third of the time. Raises one of UNREADABLE."""
+        try:
+            return _known_metadata.decode(text)
+        except msgspec.ValidationError:
+            return _free_metadata(msgspec.json.decode(text), None)
+
+    @staticmethod
     def metadata_of(text: str, digest: str | None = None) -> Metadata:
         """`digest` is the one that was kept with what is personal. Raises one of UNREADABLE."""
         try:
-            _known_metadata.decode(text)
+            known = _known_metadata.decode(text)
         except msgspec.ValidationError:
             return _free_metadata(msgspec.json.decode(text), digest)
-        metadata: Metadata = _metadata.decode(text)
-        return replace(metadata, command_digest=digest) if digest else metadata
+        return Metadata(
+            known.actor,
+            known.door,
+            known.on_behalf_of,
+            known.causation_id,
+            digest or known.command_digest,
+            _NO_EXTRA,
+        )
 
     def _decode_metadata(self, row: StorageRow, position: int, digest: str | None) -> Metadata:
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
@@ -93,7 +92,7 @@ class DjangoEventStore:
         except _Refused as error:
             raise self._refusal(stream_id, stated, metadata.causation_id) from error.__cause__
         # What is free to be changed by the caller is not handed on.
-        kept = replace(metadata, extra=deepcopy(metadata.extra)) if metadata.extra else metadata
+        kept = metadata._replace(extra=deepcopy(metadata.extra)) if metadata.extra else metadata
         return [
             envelope(row, position, event, kept)
             for row, position, event in zip(rows, positions, read_back, strict=True)
