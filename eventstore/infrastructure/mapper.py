@@ -35,7 +35,7 @@ _METADATA_FIELDS = frozenset(Metadata._fields)
 _NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
 
 
-class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True):
+class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Tells by its failure that there are free keys, or none that there should be."""
 
     extra: ClassVar = _NO_EXTRA
@@ -50,6 +50,10 @@ _known_metadata = msgspec.json.Decoder(_KnownMetadata)
 _MALFORMED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 UNREADABLE = (*_MALFORMED, KeyUnavailable, KeyError, AttributeError)
 """What reading a stored fact or its metadata may raise."""
+
+
+_tuple: Callable[..., Any] = tuple.__new__
+"""Makes a named tuple in half the time that its own constructor takes."""
 
 
 class UnreadableFact(Exception):
@@ -223,9 +227,50 @@ class EventMapper:
 
         Without a key the personal part is absent.
         """
-        private, digest = self._opened(row, position, key)
-        event = self._decode(row, position, private)
-        return envelope(row, position, event, self._decode_metadata(row, position, digest))
+        (
+            event_id,
+            stream_type,
+            stream_id,
+            version,
+            event_type,
+            schema_version,
+            data,
+            text,
+            personal,
+            correlation_id,
+            occurred_at,
+            recorded_at,
+            hash,
+        ) = row
+        try:
+            decoder = self._decoders.get((event_type, schema_version))
+            # Most events say nothing personal, and are read in a third of the time.
+            if personal is None and decoder is not None:
+                event, digest = decoder.decode(data), None
+            else:
+                event, digest = self.fact(event_type, schema_version, version, data, personal, key)
+            metadata = self.metadata_of(text, digest)
+        except UNREADABLE:
+            private, digest = self._opened(row, position, key)
+            event = self._decode(row, position, private)
+            metadata = self._decode_metadata(row, position, digest)
+        envelope: RecordedEvent = _tuple(
+            RecordedEvent,
+            (
+                event,
+                event_id,
+                stream_type,
+                stream_id,
+                version,
+                position,
+                occurred_at,
+                recorded_at,
+                metadata,
+                correlation_id,
+                hash,
+            ),
+        )
+        return envelope
 
     @staticmethod
     def _opened(
@@ -365,14 +410,18 @@ class EventMapper:
             known = _known_metadata.decode(text)
         except msgspec.ValidationError:
             return _free_metadata(msgspec.json.decode(text), digest)
-        return Metadata(
-            known.actor,
-            known.door,
-            known.on_behalf_of,
-            known.causation_id,
-            digest or known.command_digest,
-            _NO_EXTRA,
+        metadata: Metadata = _tuple(
+            Metadata,
+            (
+                known.actor,
+                known.door,
+                known.on_behalf_of,
+                known.causation_id,
+                digest or known.command_digest,
+                _NO_EXTRA,
+            ),
         )
+        return metadata
 
     def _decode_metadata(self, row: StorageRow, position: int, digest: str | None) -> Metadata:
         try:

@@ -1,6 +1,6 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from datetime import datetime
@@ -175,18 +175,23 @@ class DjangoEventStore:
             stored = driver.select(database.connection, where, parameters, keys=personal)
         return self._recorded(stored)
 
-    def _recorded(self, stored: list[Stored]) -> list[RecordedEvent]:
+    def _recorded(self, stored: Iterable[Stored]) -> list[RecordedEvent]:
         # Unwrapped keys live as long as this read and no longer.
         keys: dict[bytes, DataKey] = {}
+        recorded = self._mapper.recorded
         return [
-            self._mapper.recorded(row, position, self._opened(keys, row, position, wrapped))
+            recorded(
+                row,
+                position,
+                None if row.personal is None else self._opened(keys, row, position, wrapped),
+            )
             for row, position, wrapped in stored
         ]
 
     def _opened(
         self, keys: dict[bytes, DataKey], row: StorageRow, position: int, wrapped: bytes | None
     ) -> DataKey | None:
-        if wrapped is None or row.personal is None:
+        if wrapped is None:
             return None
         if wrapped not in keys:
             try:
