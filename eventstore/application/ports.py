@@ -204,11 +204,8 @@ class ProjectionRows(Protocol):
     def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         """Put what `anew` gives in place of the stream's rows; it is called with these locked."""
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        """Add a stream's rows where there are none; those there by now stay as they are.
-
-        Returns how many rows were offered.
-        """
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> bool:
+        """Add the rows of streams that have none. False, and nothing written, where one has."""
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         """The streams whose rows lack an event with `after < position <= until`.

@@ -61,10 +61,9 @@ class Projection:
         """See `ProjectionRows.behind`."""
         return self._rows.behind(self._projector.stream_type, after=after, until=until)
 
-    def add_missing(self, streams: Iterable[Sequence[RecordedEvent]]) -> None:
-        """Rows of whole streams, where there are none: many at a time, and all or none."""
-        folded = [self._folded(stream) for stream in streams]
-        self._rows.add_missing(folded)
+    def add_missing(self, streams: Iterable[Sequence[RecordedEvent]]) -> bool:
+        """Rows of whole streams, many at a time. False, and none of them, where one has a row."""
+        return self._rows.add_missing([self._folded(stream) for stream in streams])
 
     def rebuild(self, stream_id: UUID) -> int:
         """Fold the stream from its first event into new rows, in place. Returns how many."""

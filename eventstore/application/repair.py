@@ -104,7 +104,9 @@ class Repair:
     def _add(self, missing: Sequence[Sequence[RecordedEvent]]) -> None:
         try:
             with self._savepoint():
-                self._projection.add_missing(missing)
+                added = self._projection.add_missing(missing)
         except Exception:  # noqa: BLE001  # each alone, which parks the one that fails
+            added = False
+        if not added:
             for stream in missing:
                 self._delivery.heal(stream[0].stream_id)

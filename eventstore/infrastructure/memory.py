@@ -268,13 +268,13 @@ class InMemoryProjectionRows:
         with self._lock:
             self.streams[stream_id] = anew()
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        count = 0
-        for stream_id, stream in streams:
-            with self._lock:
-                self.streams.setdefault(stream_id, stream)
-            count += len(stream.rows)
-        return count
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> bool:
+        fresh = dict(streams)
+        with self._lock:
+            if fresh.keys() & self.streams.keys():
+                return False
+            self.streams.update(fresh)
+            return True
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {

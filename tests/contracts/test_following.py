@@ -1,6 +1,6 @@
 """What becomes of a read model that is followed, repaired and parked, on every adapter."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -370,6 +370,22 @@ def test_a_stream_that_fails_in_a_repair_is_parked_and_the_rest_done(
     assert (repaired.streams, repaired.complete) == (3, True)
     assert world.versions(new, known, fine) == [4, 1, 8]
     assert {parked[:2] for parked in world.parked()} == broken
+
+
+def test_rows_that_another_begins_meanwhile_are_brought_up_to_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [world.stored() for _ in range(3)]
+    add_missing = world.model.projection.add_missing
+
+    def too_late(missing: Sequence[Sequence[RecordedEvent]]) -> bool:
+        world.model.projection.handle(streams[1][:1])
+        return add_missing(missing)
+
+    monkeypatch.setattr(world.model.projection, "add_missing", too_late)
+    assert world.model.repair.run().complete
+    assert world.versions(*streams) == [8, 8, 8]
+    assert (world.parked(), world.model.look()) == ([], rebuilt(world.model))
 
 
 def test_where_parking_fails_the_checkpoint_stays(
