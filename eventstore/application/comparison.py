@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from eventstore.application.folding import Occurrence, Projector, Rows, fold
+from eventstore.application.folding import Occurrence, Projector, Rows
+from eventstore.application.parking import described, fold_as_far
 from eventstore.application.ports import EventStore
 
 MISSING = "no row"
@@ -131,8 +132,11 @@ class Comparison:
     def _differences(
         self, stream_id: UUID, kept: StoredStream, stream: Sequence[Occurrence]
     ) -> list[Different]:
-        rebuilt = self._rows.comparable(fold(self._projector, stream).rows)
-
+        folded, failure = fold_as_far(self._projector, stream)
+        if failure is not None:
+            fails = f"{described(failure.error)} on version {failure.version}"
+            return [self._different(stream_id, kept, "version", kept.version, fails)]
+        rebuilt = self._rows.comparable(folded.rows)
         if (there := [n for n, _ in kept.rows]) != (wanted := [n for n, _ in rebuilt]):
             return [
                 self._different(stream_id, kept, "version", there or MISSING, wanted or MISSING)

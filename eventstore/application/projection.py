@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from eventstore.application.folding import FoldedStream, Projector, fold, steps
+from eventstore.application.parking import Failure, fold_as_far
 from eventstore.application.ports import EventStore, ProjectionRows
 from eventstore.domain.events import RecordedEvent
 
@@ -65,19 +66,22 @@ class Projection:
         """Rows of whole streams, many at a time. False, and none of them, where one has a row."""
         return self._rows.add_missing([self._folded(stream) for stream in streams])
 
-    def rebuild(self, stream_id: UUID) -> int:
-        """Fold the stream from its first event into new rows, in place. Returns how many."""
-        rows = 0
+    def rebuild(self, stream_id: UUID) -> tuple[int, Failure | None]:
+        """Fold the stream from its first event into new rows, in place. Returns how many.
+
+        They end before the event that the projector fails on, if it does on one.
+        """
+        rows, failure = 0, None
 
         def anew() -> FoldedStream:
             # Read when the rows are locked, so that it lacks nothing that they show.
-            nonlocal rows
-            _, stream = self._folded(self._store.read_stream(stream_id))
+            nonlocal rows, failure
+            stream, failure = fold_as_far(self._projector, self._store.read_stream(stream_id))
             rows = len(stream.rows)
             return stream
 
         self._rows.replace(stream_id, anew)
-        return rows
+        return rows, failure
 
     def advance(self, events: Sequence[RecordedEvent]) -> bool:
         """False where the rows are not where these events go on."""

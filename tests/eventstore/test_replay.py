@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from candidates.application.projector import CandidateProjector
+from candidates.domain.events import CandidateNoted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.folding import Changes, Occurrence
 from eventstore.models import StorageEvent
@@ -239,6 +241,53 @@ def test_a_stream_that_is_mended_alone_is_released_alone(
     broken.clear()
     replay("--stream", str(streams[0]))
     assert [one.stream_id for one in parked_streams().listed()] == [streams[1]]
+
+
+def test_a_stream_that_fails_alone_is_parked_too_and_the_next_is_done(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[2], 3))
+    CandidateProjection.objects.update(score=1.0)
+
+    complaint, printed = failed("--stream", str(streams[2]), "--stream", str(streams[0]))
+
+    assert complaint == "1 streams were parked: `manage.py parked list` says why."
+    assert printed[-1].startswith("replayed 7 events into 7 rows in ")
+    shown = dict(CandidateProjection.objects.values_list("id", "score"))
+    assert shown == {streams[0]: 80.0, streams[1]: 1.0, streams[2]: 80.0}
+    assert CandidateProjection.objects.get(id=streams[2]).version == 2
+    assert [(one.stream_id, one.version) for one in parked_streams().listed()] == [(streams[2], 3)]
+    broken.clear()
+    replay("--stream", str(streams[2]))
+    assert CandidateProjection.objects.get(id=streams[2]).version == 4
+    assert parked_streams().listed() == []
+
+
+def test_a_stream_that_fails_alone_at_its_first_event_has_no_row(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[0], 1))
+    failed("--projection", "candidates", "--stream", str(streams[0]))
+    assert not CandidateProjection.objects.filter(id=streams[0]).exists()
+    assert [one.version for one in parked_streams().listed()] == [1]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["all", "one stream"])
+def test_a_projector_that_says_nothing_at_all_is_parked_where_it_does(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """As one does whose last `case` forgets to return."""
+    changes = CandidateProjector.changes
+
+    def forgetful(self: CandidateProjector, recorded: Occurrence) -> Any:
+        return None if isinstance(recorded.event, CandidateNoted) else changes(self, recorded)
+
+    monkeypatch.setattr(CandidateProjector, "changes", forgetful)
+    failed(*(["--stream", str(streams[0])] if alone else []))
+    assert CandidateProjection.objects.get(id=streams[0]).version == 1
+    assert (streams[0], 2) in [(one.stream_id, one.version) for one in parked_streams().listed()]
 
 
 def undecodable() -> int:

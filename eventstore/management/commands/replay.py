@@ -1,7 +1,7 @@
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -101,19 +101,12 @@ class Command(BaseCommand):
         replay = wiring.replay(names, workers=workers, batch_size=batch_size)
         with self._progress(wiring.events_of(names)) as progress:
             replayed = replay.run(progress)
-        self._done(replayed.events, replayed.rows, time.monotonic() - started)
-        if replayed.parked:
-            raise CommandError(
-                f"{replayed.parked} streams were parked: `manage.py parked list` says why."
-            )
+        self._done([replayed], time.monotonic() - started)
 
     def _streams(self, names: list[str], stream_ids: list[UUID]) -> None:
         started = time.monotonic()
-        events = rows = 0
-        for stream_id in dict.fromkeys(stream_ids):
-            replaced = wiring.replay_stream(names, stream_id)
-            events, rows = events + replaced.events, rows + replaced.rows
-        self._done(events, rows, time.monotonic() - started)
+        replayed = [wiring.replay_stream(names, id) for id in dict.fromkeys(stream_ids)]
+        self._done(replayed, time.monotonic() - started)
 
     def _check(self, names: list[str], stream_ids: list[UUID]) -> None:
         different = behind = 0
@@ -131,11 +124,14 @@ class Command(BaseCommand):
         if different or behind:
             raise CommandError("The read models are not as the log has it.")
 
-    def _done(self, events: int, rows: int, seconds: float) -> None:
+    def _done(self, parts: Sequence[wiring.Replayed], seconds: float) -> None:
+        events, rows = sum(part.events for part in parts), sum(part.rows for part in parts)
         rate = events / seconds if seconds else 0
         self.stdout.write(
             f"replayed {events} events into {rows} rows in {seconds:.1f} s ({rate:.0f} events/s)"
         )
+        if parked := sum(part.parked for part in parts):
+            raise CommandError(f"{parked} streams were parked: `manage.py parked list` says why.")
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], object]]:
