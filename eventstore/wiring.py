@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from eventstore.application.comparison import Comparison, Finding
 from eventstore.application.comparison import Different as Different
+from eventstore.application.comparison import UnreadableRows as UnreadableRows
 from eventstore.application.delivery import Delivery
 from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
 from eventstore.application.delivery import NotParked as NotParked

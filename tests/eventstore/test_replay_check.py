@@ -4,6 +4,7 @@ import re
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
 from candidates.application.projector import CandidateProjector
 from candidates.domain.events import CandidateInvited
@@ -150,6 +151,41 @@ def test_what_is_found_beyond_a_thousand_is_only_counted(
     printed = findings()
     assert len(printed) == 4
     assert printed[2:] == ["and 1 more", "3 different, 0 behind"]
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "twice"])
+def test_the_mark_of_the_newest_row_on_another_is_different(
+    streams: list[UUID], moved: bool
+) -> None:
+    """The next event would be applied to that one."""
+    spans = StatusSpan.objects.filter(candidate=streams[1])
+    spans.filter(version=1).update(shown_version=3)
+    expected = [
+        f"status_spans {streams[1]}, version 3, shown_version: stored 3, rebuilt None",
+        "1 different, 0 behind",
+    ]
+    if moved:
+        spans.filter(version=3).update(shown_version=None)
+        expected[1:] = [
+            f"status_spans {streams[1]}, version 3, shown_version: stored None, rebuilt 3",
+            "2 different, 0 behind",
+        ]
+    assert findings() == expected
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["all", "one stream"])
+def test_rows_that_cannot_even_be_read_are_said_to_be_so(streams: list[UUID], stream: bool) -> None:
+    table = CandidateProjection._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET profile = %s", ["{Zoë, zoe@example.org"])
+    complaint, _ = failed("--check", *(["--stream", str(streams[0])] if stream else []))
+    assert re.fullmatch(
+        rf"Rows of {table} cannot be read: json\.decoder\.JSONDecodeError at [\w.]+:\d+\. "
+        "A replay builds them anew.",
+        complaint,
+    )
+    replay()
+    assert replay("--check") == ["0 different, 0 behind"]
 
 
 def test_rows_behind_an_event_that_the_projector_fails_on_are_different(

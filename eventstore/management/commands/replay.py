@@ -93,6 +93,7 @@ class Command(BaseCommand):
             ReplayRunning,
             UndecodableEvent,
             wiring.Blocked,
+            wiring.UnreadableRows,
         ) as error:
             raise CommandError(str(error)) from error
 
