@@ -129,9 +129,7 @@ def test_unknown_names_and_ids_are_refused_and_change_nothing(streams: list[UUID
         ("--projection", "kandidates"): "invalid choice: 'kandidates'",
         ("--stream", "seven"): "invalid UUID value: 'seven'",
         ("--stream", str(unknown)): str(unknown),
-        ("--workers", "0"): "is a whole number of at least 1",
-        ("--workers", "two"): "is a whole number of at least 1",
-        ("--batch-size", "0"): "is a whole number of at least 1",
+        ("--workers", "two"): "a whole number from 1 to 64 is needed",
     }.items():
         with pytest.raises(CommandError, match=re.escape(said)):
             call_command("replay", *arguments)
@@ -150,6 +148,43 @@ def test_several_workers_go_with_neither_streams_nor_check(streams: list[UUID]) 
         for option in (["--check"], ["--stream", str(streams[0])]):
             complaint, _ = failed("--workers", "2", *option)
             assert complaint == "--workers goes with neither --stream nor --check."
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "100001", "9" * 5000, "٣"])
+def test_batches_have_a_largest_size(value: str) -> None:
+    with pytest.raises(CommandError, match="--batch-size: a whole number from 1 to 100000 is need"):
+        call_command("replay", "--batch-size", value)
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["replay", "check"])
+def test_a_projection_without_a_table_is_said_to_have_none(check: bool) -> None:
+    with connection.schema_editor() as editor:
+        editor.delete_model(StatusSpan)
+    try:
+        complaint, _ = failed(*(["--check"] if check else []))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(StatusSpan)
+    assert re.fullmatch("The database refused: .*candidates_statusspan.*", complaint)
+    assert not traces()
+
+
+@on_postgresql
+def test_a_value_that_the_table_refuses_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+    changes = CandidateProjector.changes
+
+    def too_long(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        return {**changes(self, recorded), "name": "Zoë " * 100}
+
+    monkeypatch.setattr(CandidateProjector, "changes", too_long)
+    for workers in ("1", "2"):
+        complaint, _ = failed("--workers", workers)
+        assert complaint == ("The database refused: value too long for type character varying(200)")
+    assert rows() == delivered
+    assert not traces()
 
 
 @on_postgresql

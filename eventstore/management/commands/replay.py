@@ -1,3 +1,4 @@
+import re
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import Error, connection
 from tqdm import tqdm
 
 from eventstore import wiring
@@ -16,16 +17,23 @@ from eventstore.domain.exceptions import (
     CursorBeyondLog,
     ReplayRunning,
     UndecodableEvent,
+    UnsafeLogRead,
 )
 
 SECONDS_PER_LINE = 5
 MOST_FINDINGS = 1_000
+MOST_WORKERS = 64
+"""Each has some connections of its own, of which PostgreSQL has a hundred unless told."""
+LARGEST_BATCH = 100_000
 
 
-def positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise ArgumentTypeError("is a whole number of at least 1")
-    return int(text)
+def up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most):
+            raise ArgumentTypeError(f"a whole number from 1 to {most} is needed")
+        return int(text)
+
+    return read
 
 
 class Command(BaseCommand):
@@ -54,12 +62,16 @@ class Command(BaseCommand):
             "--check", action="store_true", help="write nothing, and report what differs"
         )
         parser.add_argument(
-            "--workers", type=positive, default=1, help="processes, on PostgreSQL (default 1)"
+            "--workers",
+            metavar="N",
+            type=up_to(MOST_WORKERS),
+            default=1,
+            help="processes, on PostgreSQL (default 1)",
         )
         parser.add_argument(
             "--batch-size",
             metavar="N",
-            type=positive,
+            type=up_to(LARGEST_BATCH),
             default=wiring.BATCH_SIZE,
             help="events fetched at once, on SQLite also rows written in one transaction "
             "(default %(default)s)",
@@ -92,10 +104,15 @@ class Command(BaseCommand):
             CursorBeyondLog,
             ReplayRunning,
             UndecodableEvent,
+            UnsafeLogRead,
             wiring.Blocked,
             wiring.UnreadableRows,
         ) as error:
             raise CommandError(str(error)) from error
+        except Error as error:
+            # What comes behind the first line may quote somebody's data.
+            reason = str(error).partition("\n")[0]
+            raise CommandError(f"The database refused: {reason}") from error
 
     def _replay(self, names: list[str], workers: int, batch_size: int) -> None:
         started = time.monotonic()
