@@ -27,6 +27,7 @@ from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
 from eventstore.application.replay import Rebuilds, Replay
 from eventstore.application.replay import Replayed as Replayed
+from eventstore.application.replay import WorkerDied as WorkerDied
 from eventstore.application.snapshots import Snapshots
 from eventstore.application.status import ProjectionStatus
 from eventstore.domain.events import DomainEvent, RecordedEvent

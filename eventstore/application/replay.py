@@ -61,7 +61,7 @@ class Rebuild(Protocol):
         """Fold every stream up to `until` into new rows, and make them quick to find.
 
         `progress` is called with the number of events since the last call. Raises
-        UndecodableEvent.
+        UndecodableEvent and WorkerDied.
         """
 
     def behind(self, projector: Projector) -> list[UUID]:
@@ -86,6 +86,13 @@ class Blocked(Exception):
             "The new rows were built, but could not take the place of the old: somebody has used "
             "these for a minute. Look for long transactions, such as a dump, and try again."
         )
+
+
+class WorkerDied(Exception):
+    """A process that built a part of the new rows was ended from outside."""
+
+    def __str__(self) -> str:
+        return "A worker has died, perhaps for lack of memory. The old rows are served."
 
 
 class Rebuilds(Protocol):

@@ -18,7 +18,7 @@ from django.db import Error, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.application.folding import FoldedStream, Projector
-from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, build
+from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerDied, build
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
@@ -148,7 +148,7 @@ class _Rebuild:
                     try:
                         said = receiving.recv()
                     except EOFError:
-                        raise RuntimeError("A worker of the replay has died.") from None
+                        raise WorkerDied from None
                     match said:
                         case int():
                             progress(said)

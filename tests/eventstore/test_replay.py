@@ -1,6 +1,8 @@
 """`manage.py replay`: read models are built anew from the log and take the place of the old."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -183,6 +185,23 @@ def test_a_value_that_the_table_refuses_ends_it_and_the_old_rows_stay(
     for workers in ("1", "2"):
         complaint, _ = failed("--workers", workers)
         assert complaint == ("The database refused: value too long for type character varying(200)")
+    assert rows() == delivered
+    assert not traces()
+
+
+@on_postgresql
+def test_a_worker_that_dies_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+
+    def die(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr(CandidateProjector, "changes", die)
+    complaint, _ = failed("--workers", "2")
+    assert complaint == "A worker has died, perhaps for lack of memory. The old rows are served."
     assert rows() == delivered
     assert not traces()
 

@@ -107,6 +107,7 @@ class Command(BaseCommand):
             UnsafeLogRead,
             wiring.Blocked,
             wiring.UnreadableRows,
+            wiring.WorkerDied,
         ) as error:
             raise CommandError(str(error)) from error
         except Error as error:
