@@ -20,7 +20,13 @@ from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFr
 from eventstore.application.delivery import NotParked as NotParked
 from eventstore.application.folding import Projector
 from eventstore.application.follower import Follower
-from eventstore.application.ports import Checkpoints, EventPublisher, EventStore, ParkedStreams
+from eventstore.application.ports import (
+    Checkpoints,
+    EventPublisher,
+    EventStore,
+    Message,
+    ParkedStreams,
+)
 from eventstore.application.projection import Projection
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
@@ -46,7 +52,7 @@ from eventstore.infrastructure.messaging.local import (
     LocalEventPublisher,
     OnCommitPublisher,
 )
-from eventstore.infrastructure.messaging.message import cloud_event
+from eventstore.infrastructure.messaging.message import cloud_event, decode, encode
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
@@ -153,6 +159,19 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
     """As other processes and systems are given them. Mints the log's id when there is none."""
     source = log_id()
     return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
+
+
+def message_encoder() -> Callable[[RecordedEvent], bytes]:
+    """What a broker carries of an event. Mints the log's id when there is none."""
+    source = log_id()
+    omit = settings.EVENT_BUS_PERSONAL_DATA == "omit"
+    data_of = _mapper.open_data_of if omit else _mapper.data_of
+    return lambda recorded: encode(recorded, source=source, data=data_of(recorded.event))
+
+
+def decode_message(body: bytes) -> Message:
+    """See `messaging.message.decode`."""
+    return decode(body, _mapper)
 
 
 def snapshots() -> Snapshots:

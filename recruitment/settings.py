@@ -6,7 +6,7 @@ import math
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -78,6 +78,66 @@ def event_delivery(name: str) -> str:
 
 # How this deployment's read models are fed.
 EVENT_DELIVERY = event_delivery(env.str("EVENT_DELIVERY", default="on_commit"))
+
+
+BROKERS = ("amqp", "amqps", "kafka")
+
+
+def event_bus_url(url: str) -> str:
+    """Where nothing is set there is no broker. Its text is not shown: a password may stand in it."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        hosts = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+        found = all(host.hostname and (host.port or 1) for host in hosts)
+    except ValueError:
+        found = False
+    else:
+        if parts.scheme not in BROKERS:
+            raise ImproperlyConfigured(
+                f"EVENT_BUS_URL is of {parts.scheme or 'no scheme'}; it is one of RabbitMQ "
+                "(amqp://user:password@host:5672/vhost, amqps://…) or Kafka (kafka://host:9092,…)."
+            )
+    if not found:
+        raise ImproperlyConfigured(
+            "EVENT_BUS_URL does not say where the broker is: it needs a host, and a port is a "
+            "number up to 65535."
+        )
+    return url
+
+
+def event_bus_group(name: str) -> str:
+    if not re.fullmatch("[a-zA-Z0-9_-]{1,100}", name):
+        raise ImproperlyConfigured(
+            f"EVENT_BUS_GROUP is {name!r}; it is of up to 100 letters, digits, - and _."
+        )
+    return name
+
+
+def event_bus_partitions(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,3}", text) or int(text) > 1024:
+        raise ImproperlyConfigured(
+            f"EVENT_BUS_PARTITIONS is {text!r}; it is a number from 1 to 1024."
+        )
+    return int(text)
+
+
+def event_bus_personal_data(choice: str) -> str:
+    if choice not in ("include", "omit"):
+        raise ImproperlyConfigured(f"EVENT_BUS_PERSONAL_DATA is {choice!r}; it is include or omit.")
+    return choice
+
+
+# The broker that `manage.py publish` relays the log to, and `manage.py consume` receives it from.
+EVENT_BUS_URL = event_bus_url(env.str("EVENT_BUS_URL", default=""))
+# The consuming system that this deployment is, or is part of.
+EVENT_BUS_GROUP = event_bus_group(env.str("EVENT_BUS_GROUP", default="recruitment"))
+# One number for all groups and for ever: it decides where a candidate's messages go.
+EVENT_BUS_PARTITIONS = event_bus_partitions(env.str("EVENT_BUS_PARTITIONS", default="8"))
+EVENT_BUS_PERSONAL_DATA = event_bus_personal_data(
+    env.str("EVENT_BUS_PERSONAL_DATA", default="include")
+)
 
 INSTALLED_APPS = [
     "django.contrib.admin",

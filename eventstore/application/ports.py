@@ -146,6 +146,14 @@ class NotPublished(Exception):
         return f"Not published: {self.reason}"
 
 
+class Message(NamedTuple):
+    """What a message says: an event, and the id of the log that it is stored in."""
+
+    source: UUID
+    recorded: RecordedEvent
+    """Without the hash and the command's digest, which stay in the log."""
+
+
 class EventConsumer(Protocol):
     """Receives, for one consuming system, the messages that a broker holds for it.
 

@@ -194,6 +194,25 @@ class UndecodableEvent(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
+class UndecodableMessage(Exception):
+    """A message from another log that this code cannot read; None is what it does not even say."""
+
+    reason: str
+    source: UUID | None = None
+    stream_type: str | None = None
+    stream_id: UUID | None = None
+    version: int | None = None
+    event_type: str | None = None
+    schema_version: int | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"Message of {self.event_type or 'an unknown type'} version {self.schema_version}, "
+            f"event {self.version} of stream {self.stream_id}: {self.reason}"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class CursorBeyondLog(DomainError):
     """A reader says that it has read further than the log goes."""
 
