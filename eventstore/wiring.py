@@ -35,6 +35,7 @@ from eventstore.application.snapshots import Snapshots
 from eventstore.application.status import ProjectionStatus
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
+from eventstore.domain.exceptions import LogNotHere, ReadOnly
 from eventstore.infrastructure import log
 from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
@@ -123,6 +124,19 @@ def keyring() -> Keyring:
     return _keyring(tuple(settings.PERSONAL_DATA_KEYS))
 
 
+def require_writable() -> None:
+    """Raises ReadOnly where this system takes no commands."""
+    if settings.READ_ONLY:
+        raise ReadOnly
+
+
+def require_log() -> None:
+    """Raises LogNotHere in a system that is fed by messages and has no log of its own."""
+    fed = settings.EVENT_DELIVERY == "bus" and settings.READ_ONLY
+    if fed and not StorageEvent.objects.exists():
+        raise LogNotHere
+
+
 def settled_position() -> int:
     """How far the log may be read now. Raises UnsafeLogRead."""
     return log.settled_position(connection)
@@ -191,7 +205,7 @@ def publisher() -> EventPublisher:
     match settings.EVENT_DELIVERY:
         case "in_transaction":
             return _in_transaction
-        case "follow":
+        case "follow" | "bus":
             return silent_publisher()
     return _on_commit
 

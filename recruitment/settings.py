@@ -65,7 +65,10 @@ SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 # Whether a command on a candidate has to say in If-Match which version it was decided on.
 REQUIRE_IF_MATCH: bool = env.bool("REQUIRE_IF_MATCH", default=False)
 
-DELIVERIES = ("on_commit", "in_transaction", "follow")
+# Whether commands are refused: for backups and upgrades, and for a system that only consumes.
+READ_ONLY: bool = env.bool("READ_ONLY", default=False)
+
+DELIVERIES = ("on_commit", "in_transaction", "follow", "bus")
 
 
 def event_delivery(name: str) -> str:
@@ -193,6 +196,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "recruitment.context.read_only",
             ],
         },
     },

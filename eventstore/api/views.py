@@ -70,6 +70,7 @@ class EventFeed(APIView):
             "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE
         )
         event_types = _event_types(given["types"]) if "types" in given else ()
+        wiring.require_log()
         recorded = wiring.event_store().read_all(after=after, limit=limit, event_types=event_types)
         last = recorded[-1].position if recorded else after
         following = replace_query_param(request.build_absolute_uri(), "after", str(last))

@@ -137,6 +137,20 @@ class PersonalDataErased(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class ReadOnly(DomainError):
+    """This system takes no commands at the moment: it only shows what is stored."""
+
+    code: ClassVar[str] = "read_only"
+
+
+@dataclass(eq=False, kw_only=True)
+class LogNotHere(DomainError):
+    """The log is in another system, whose messages feed this one: ask there."""
+
+    code: ClassVar[str] = "not_here"
+
+
+@dataclass(eq=False, kw_only=True)
 class ConcurrencyError(DomainError):
     """The stream is not at the version that the append expected."""
 

@@ -8,7 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
 from eventstore import wiring
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogNotHere,
+    UndecodableEvent,
+    UnsafeLogRead,
+)
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -40,6 +45,10 @@ class Command(BaseCommand):
                 f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
             )
         wanted = [name for name in known if not names or name in names]
+        try:
+            wiring.require_log()
+        except LogNotHere as error:
+            raise CommandError(str(error)) from error
         before = {number: signal.signal(number, self._stop) for number in STOPPING}
         self.stderr.write(f"Following the log: {', '.join(wanted)}")
         try:
