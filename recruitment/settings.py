@@ -84,7 +84,7 @@ BROKERS = ("amqp", "amqps", "kafka")
 
 
 def event_bus_url(url: str) -> str:
-    """Where nothing is set there is no broker. Its text is not shown: a password may stand in it."""
+    """No broker where nothing is set. Its text is not shown: a password may stand in it."""
     if not url:
         return url
     try:

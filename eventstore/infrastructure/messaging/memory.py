@@ -34,15 +34,18 @@ class MemoryBroker:
         """Why nobody reaches the broker; empty while everybody does."""
 
     def publisher(self, group: str | None = None) -> "MemoryPublisher":
-        """For every group that there is, or for this one alone."""
+        if group is not None:
+            self._declare(group)
         return MemoryPublisher(self, self._encode, group)
 
     def consumer(self, group: str, partitions: Collection[int] | None = None) -> "MemoryConsumer":
-        """Of these partitions or of all. What is published from now on waits for the group."""
+        self._declare(group)
+        return MemoryConsumer(self, group, partitions)
+
+    def _declare(self, group: str) -> None:
         with self.changed:
             if group not in self.groups:
                 self.groups[group] = [_Queue() for _ in range(self.partitions)]
-        return MemoryConsumer(self, group, partitions)
 
     def put(self, group: str, partition: int, body: bytes) -> None:
         """Any body into any place, as a broker takes it from anybody."""
