@@ -260,6 +260,8 @@ class Checkpoint(NamedTuple):
     """Of the projector that the rows were begun with: they are stale where the code has another."""
     seen_at: datetime | None
     """When a follower last said that it lives; None: never."""
+    blocked_by: str = ""
+    """Why it gets no further, in words; empty where nothing is known to be in its way."""
 
 
 class Checkpoints(Protocol):
@@ -281,6 +283,9 @@ class Checkpoints(Protocol):
 
     def seen(self, projection: str) -> None:
         """The heartbeat of a follower, now."""
+
+    def block(self, projection: str, obstacle: str) -> None:
+        """Say what is in its way; nothing any more where the text is empty."""
 
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         """Whatever was there: the rows were built anew, up to `position`, by this schema."""

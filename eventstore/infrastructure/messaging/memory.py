@@ -26,7 +26,7 @@ class MemoryBroker:
     """Keeps the messages of each group by partition, until they are acknowledged."""
 
     def __init__(self, *, encode: Callable[[RecordedEvent], bytes], partitions: int = 8) -> None:
-        self._encode = encode
+        self.encode = encode
         self.partitions = partitions
         self.groups: dict[str, list[_Queue]] = {}
         self.changed = Condition()
@@ -36,7 +36,7 @@ class MemoryBroker:
     def publisher(self, group: str | None = None) -> "MemoryPublisher":
         if group is not None:
             self._declare(group)
-        return MemoryPublisher(self, self._encode, group)
+        return MemoryPublisher(self, self.encode, group)
 
     def consumer(self, group: str, partitions: Collection[int] | None = None) -> "MemoryConsumer":
         self._declare(group)
