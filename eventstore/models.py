@@ -111,7 +111,7 @@ class Snapshot(models.Model):
 
 
 class Checkpoint(models.Model):
-    """How far a projection has handled the log, and with which of its schemas."""
+    """How far a projection, or a relay to a broker, has handled the log, and by which schema."""
 
     projection = models.CharField(max_length=100, primary_key=True)
     # Of an event at or below the settled position; 0 before the first.
@@ -119,6 +119,8 @@ class Checkpoint(models.Model):
     schema = models.PositiveSmallIntegerField()
     # The heartbeat of whoever follows the log, also while there is nothing to do.
     seen_at = models.DateTimeField(null=True)
+    # Why it gets no further; empty where nothing is in its way.
+    blocked_by = models.CharField(max_length=500, default="")
 
     class Meta:
         default_permissions = ()

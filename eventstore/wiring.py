@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
@@ -22,17 +23,19 @@ from eventstore.application.folding import Projector
 from eventstore.application.follower import Follower
 from eventstore.application.ports import (
     Checkpoints,
+    EventBus,
     EventPublisher,
     EventStore,
     Message,
     ParkedStreams,
 )
 from eventstore.application.projection import Projection
+from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
 from eventstore.application.replay import Rebuilds, Replay, Replayed
 from eventstore.application.snapshots import Snapshots
-from eventstore.application.status import ProjectionStatus
+from eventstore.application.status import ProjectionStatus, PublisherStatus
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
@@ -42,6 +45,7 @@ from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
+from eventstore.infrastructure.lag import publisher_status as _publisher_status
 from eventstore.infrastructure.lag import statuses
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
@@ -355,6 +359,48 @@ def projection_statuses() -> list[ProjectionStatus]:
     """See `lag.statuses`."""
     followed = settings.EVENT_DELIVERY == "follow"
     return statuses(_projections.values(), _checkpoints, _parked, followed=followed)
+
+
+def publisher_status() -> PublisherStatus | None:
+    """None where this deployment relays nothing. See `lag.publisher_status`."""
+    relays = settings.EVENT_BUS_URL and settings.EVENT_DELIVERY != "bus"
+    return _publisher_status(_checkpoints) if relays else None
+
+
+def event_bus() -> EventBus:
+    """The broker in EVENT_BUS_URL; its library is imported here alone.
+
+    Raises ImproperlyConfigured where none is set.
+    """
+    url, topic = settings.EVENT_BUS_URL, settings.EVENT_BUS_TOPIC
+    partitions = settings.EVENT_BUS_PARTITIONS
+    scheme = url.partition(":")[0]
+    if scheme in ("amqp", "amqps"):
+        from eventstore.infrastructure.messaging.rabbitmq import RabbitMQ
+
+        return RabbitMQ(url, encode=message_encoder, topic=topic, partitions=partitions)
+    if scheme == "kafka":
+        from eventstore.infrastructure.messaging.kafka import Kafka
+
+        return Kafka(url, encode=message_encoder, topic=topic, partitions=partitions)
+    raise ImproperlyConfigured("EVENT_BUS_URL is not set: there is no broker to talk to.")
+
+
+def relay(
+    publisher: EventPublisher,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Relay:
+    """Of the log to this publisher."""
+    return Relay(
+        publisher,
+        store=_store,
+        checkpoints=_checkpoints,
+        monotonic=time.monotonic,
+        sleep=sleep,
+        stopped=stopped,
+    )
 
 
 def _repair(delivery: Delivery) -> Repair:

@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
+from eventstore.application.naming import checked_name
 from recruitment.problem import PROBLEM
 
 env = environ.Env()
@@ -87,7 +88,7 @@ BROKERS = ("amqp", "amqps", "kafka")
 
 
 def event_bus_url(url: str) -> str:
-    """Where nothing is set there is no broker. Its text is not shown: a password may stand in it."""
+    """No broker where nothing is set. Its text is not shown: a password may stand in it."""
     if not url:
         return url
     try:
@@ -110,12 +111,11 @@ def event_bus_url(url: str) -> str:
     return url
 
 
-def event_bus_group(name: str) -> str:
-    if not re.fullmatch("[a-zA-Z0-9_-]{1,100}", name):
-        raise ImproperlyConfigured(
-            f"EVENT_BUS_GROUP is {name!r}; it is of up to 100 letters, digits, - and _."
-        )
-    return name
+def name_on_broker(setting: str, *, default: str) -> str:
+    try:
+        return checked_name(env.str(setting, default=default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{setting}: {error}") from None
 
 
 def event_bus_partitions(text: str) -> int:
@@ -134,8 +134,10 @@ def event_bus_personal_data(choice: str) -> str:
 
 # The broker that `manage.py publish` relays the log to, and `manage.py consume` receives it from.
 EVENT_BUS_URL = event_bus_url(env.str("EVENT_BUS_URL", default=""))
+# Where on the broker the log is: systems that share a broker have one each.
+EVENT_BUS_TOPIC = name_on_broker("EVENT_BUS_TOPIC", default="recruitment.events")
 # The consuming system that this deployment is, or is part of.
-EVENT_BUS_GROUP = event_bus_group(env.str("EVENT_BUS_GROUP", default="recruitment"))
+EVENT_BUS_GROUP = name_on_broker("EVENT_BUS_GROUP", default="recruitment")
 # One number for all groups and for ever: it decides where a candidate's messages go.
 EVENT_BUS_PARTITIONS = event_bus_partitions(env.str("EVENT_BUS_PARTITIONS", default="8"))
 EVENT_BUS_PERSONAL_DATA = event_bus_personal_data(

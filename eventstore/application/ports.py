@@ -190,6 +190,32 @@ class NotReceived(Exception):
         return f"Not received: {self.reason}"
 
 
+class BusPublisher(EventPublisher, Protocol):
+    """Publishes to a broker, whose connection it makes when it first needs it."""
+
+    def close(self) -> None:
+        """Lets go of the connection; the next event to publish makes a new one."""
+
+
+class EventBus(Protocol):
+    """A broker, and where on it the messages of this system are.
+
+    A group is one consuming system: each gets every message. The messages of one stream are in
+    one partition, whose number is below `partitions`.
+    """
+
+    partitions: int
+
+    def publisher(self, group: str | None = None) -> BusPublisher:
+        """For every group that there is, or for this one alone, which is made where it is not."""
+
+    def consumer(self, group: str, partitions: Collection[int] | None = None) -> EventConsumer:
+        """Of the group, which is made where it is not; of these partitions, or of all.
+
+        Of several consumers of one partition, one receives: another takes over when it ends.
+        """
+
+
 class EventHandler(Protocol):
     """Receives published events."""
 
@@ -234,6 +260,8 @@ class Checkpoint(NamedTuple):
     """Of the projector that the rows were begun with: they are stale where the code has another."""
     seen_at: datetime | None
     """When a follower last said that it lives; None: never."""
+    blocked_by: str = ""
+    """Why it gets no further, in words; empty where nothing is known to be in its way."""
 
 
 class Checkpoints(Protocol):
@@ -255,6 +283,9 @@ class Checkpoints(Protocol):
 
     def seen(self, projection: str) -> None:
         """The heartbeat of a follower, now."""
+
+    def block(self, projection: str, obstacle: str) -> None:
+        """Say what is in its way; nothing any more where the text is empty."""
 
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         """Whatever was there: the rows were built anew, up to `position`, by this schema."""

@@ -58,3 +58,32 @@ class ProjectionStatus:
 
 CAP = 10_000
 """How far a lag is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublisherStatus:
+    """Where the relay to the broker stands."""
+
+    position: int
+    """Of the last event that the broker has for sure."""
+    lag: int
+    """The events behind it. Counted no further than `CAP`."""
+    waiting_since: datetime | None
+    """When the oldest of those events was recorded; None where none waits."""
+    seen_at: datetime | None
+    """The last heartbeat of a relay."""
+    blocked_by: str
+    """Why the broker takes no more; empty where it does."""
+
+    def troubles(self, now: datetime) -> Iterator[str]:
+        """What needs a person, in words; nothing where all is well."""
+        if self.blocked_by:
+            yield f"publisher: {self.blocked_by}. It is tried again and again."
+        if self.waiting_since is not None and now - self.waiting_since > PATIENCE:
+            since = f"{self.waiting_since:%Y-%m-%d %H:%M:%S %Z}"
+            yield f"publisher: an event waits for the broker since {since}."
+        if self.seen_at is None or now - self.seen_at > PATIENCE:
+            seen = "none has ever been seen"
+            if self.seen_at:
+                seen = f"none has been seen since {self.seen_at:%Y-%m-%d %H:%M:%S %Z}"
+            yield f"publisher: {seen}. Start `manage.py publish`."

@@ -283,9 +283,8 @@ class EventMapper:
             if marker is None:
                 continue
             value = plain.pop(name)
-            if isinstance(value, dict):
-                if kept := {key: value[key] for key in marker.except_keys if key in value}:
-                    plain[name] = kept
+            if isinstance(value, dict) and marker.except_keys:
+                plain[name] = {key: value[key] for key in marker.except_keys if key in value}
         return plain
 
     def event_of(self, event_type: str, schema_version: int, data: bytes) -> DomainEvent:

@@ -326,6 +326,10 @@ class InMemoryCheckpoints:
         if kept := self._checkpoints.get(projection):
             self._checkpoints[projection] = kept._replace(seen_at=self._clock())
 
+    def block(self, projection: str, obstacle: str) -> None:
+        if kept := self._checkpoints.get(projection):
+            self._checkpoints[projection] = kept._replace(blocked_by=obstacle)
+
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         self.start(projection, schema=schema)
         kept = self._checkpoints[projection]

@@ -45,6 +45,7 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.streams import StreamReader
+from tests.contracts.buses import Bus, MemoryBus
 
 KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
@@ -233,3 +234,8 @@ def _read_model(
         parked=parked,
         look=look,
     )
+
+
+@pytest.fixture(params=["memory"])
+def bus(request: pytest.FixtureRequest) -> Bus:
+    return MemoryBus()

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from eventstore.application.delivery import NothingToGoOnFrom, NotParked
-from eventstore.application.follower import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, Follower
+from eventstore.application.follower import Follower
 from eventstore.application.parking import DELAYS
+from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
 from tests.contracts.conftest import Clock, ReadModel

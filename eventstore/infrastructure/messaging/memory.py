@@ -26,7 +26,7 @@ class MemoryBroker:
     """Keeps the messages of each group by partition, until they are acknowledged."""
 
     def __init__(self, *, encode: Callable[[RecordedEvent], bytes], partitions: int = 8) -> None:
-        self._encode = encode
+        self.encode = encode
         self.partitions = partitions
         self.groups: dict[str, list[_Queue]] = {}
         self.changed = Condition()
@@ -34,15 +34,18 @@ class MemoryBroker:
         """Why nobody reaches the broker; empty while everybody does."""
 
     def publisher(self, group: str | None = None) -> "MemoryPublisher":
-        """For every group that there is, or for this one alone."""
-        return MemoryPublisher(self, self._encode, group)
+        if group is not None:
+            self._declare(group)
+        return MemoryPublisher(self, self.encode, group)
 
     def consumer(self, group: str, partitions: Collection[int] | None = None) -> "MemoryConsumer":
-        """Of these partitions or of all. What is published from now on waits for the group."""
+        self._declare(group)
+        return MemoryConsumer(self, group, partitions)
+
+    def _declare(self, group: str) -> None:
         with self.changed:
             if group not in self.groups:
                 self.groups[group] = [_Queue() for _ in range(self.partitions)]
-        return MemoryConsumer(self, group, partitions)
 
     def put(self, group: str, partition: int, body: bytes) -> None:
         """Any body into any place, as a broker takes it from anybody."""
