@@ -11,13 +11,17 @@ import pika
 
 from eventstore.application.ports import EventBus, Message
 from eventstore.domain.events import RecordedEvent
+from eventstore.infrastructure.messaging.kafka import Kafka
 from eventstore.infrastructure.messaging.memory import MemoryBroker
 from eventstore.infrastructure.messaging.message import decode, encode
 from eventstore.infrastructure.messaging.rabbitmq import RabbitMQ
 from eventstore.wiring import mapper
-from tests.backends import rabbitmq_url
+from tests.backends import rabbitmq_url, require
 from tests.eventstore.test_message import LOG
+from tests.kafka_mock import Cluster, cluster
 from tests.proxy import Proxy
+
+GROUPS = ("readers", "others", "late")
 
 
 class Bus(EventBus, Protocol):
@@ -76,6 +80,40 @@ class RabbitMQBus(RabbitMQ):
         self._proxy.mend()
 
 
+class KafkaBus(Kafka):
+    """On a cluster of its own, which can be frozen."""
+
+    keeps_for_nobody = True
+
+    def __init__(self, cluster: Cluster) -> None:
+        quick = "message.timeout.ms=2000&socket.timeout.ms=1000&session.timeout.ms=6000"
+        super().__init__(
+            f"kafka://{cluster.servers}?{quick}",
+            encode=lambda: body_of,
+            topic=own_topic(),
+            partitions=4,
+        )
+        self._cluster = cluster
+        for topic in (self.topic, *map(self.group, GROUPS)):
+            cluster.topic(topic, self.partitions)
+
+    def decode(self, body: bytes) -> Message:
+        return decode(body, mapper())
+
+    def cut(self) -> None:
+        self._cluster.freeze()
+
+    def mend(self) -> None:
+        self._cluster.thaw()
+
+
+@contextmanager
+def kafka_bus() -> Iterator[KafkaBus]:
+    with cluster() as mock:
+        require("kafka", reachable=bool(mock.servers))
+        yield KafkaBus(mock)
+
+
 @contextmanager
 def rabbitmq_bus() -> Iterator[RabbitMQBus]:
     url = rabbitmq_url()
@@ -90,7 +128,7 @@ def rabbitmq_bus() -> Iterator[RabbitMQBus]:
     swept(url, bus)
 
 
-def swept(url: str, bus: RabbitMQ, groups: Collection[str] = ("readers", "others", "late")) -> None:
+def swept(url: str, bus: RabbitMQ, groups: Collection[str] = GROUPS) -> None:
     """Nothing of it is left on the broker."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()

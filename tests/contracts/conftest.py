@@ -45,7 +45,7 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.streams import StreamReader
-from tests.contracts.buses import Bus, MemoryBus, rabbitmq_bus
+from tests.contracts.buses import Bus, MemoryBus, kafka_bus, rabbitmq_bus
 
 KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
@@ -236,11 +236,12 @@ def _read_model(
     )
 
 
-@pytest.fixture(params=["memory", "rabbitmq"])
+@pytest.fixture(params=["memory", "rabbitmq", "kafka"])
 def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
     brokers: dict[str, Callable[[], AbstractContextManager[Bus]]] = {
         "memory": lambda: nullcontext(MemoryBus()),
         "rabbitmq": rabbitmq_bus,
+        "kafka": kafka_bus,
     }
     with brokers[request.param]() as bus:
         yield bus
