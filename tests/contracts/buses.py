@@ -68,6 +68,7 @@ class RabbitMQBus(RabbitMQ):
 
     def __init__(self, url: str, proxy: Proxy) -> None:
         super().__init__(url, encode=lambda: body_of, topic=own_topic(), partitions=4)
+        self.url = url
         self._proxy = proxy
 
     def decode(self, body: bytes) -> Message:
@@ -87,8 +88,9 @@ class KafkaBus(Kafka):
 
     def __init__(self, cluster: Cluster) -> None:
         quick = "message.timeout.ms=2000&socket.timeout.ms=1000&session.timeout.ms=6000"
+        self.url = f"kafka://{cluster.servers}?{quick}"
         super().__init__(
-            f"kafka://{cluster.servers}?{quick}",
+            self.url,
             encode=lambda: body_of,
             topic=own_topic(),
             partitions=4,

@@ -43,7 +43,7 @@ def parameters(url: str) -> URLParameters:
 class Link:
     """One connection with one channel. What is lost stays lost: make a new one."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, parameters: URLParameters) -> None:
         self.changed = Condition()
         """Notified whenever something arrived that somebody may wait for."""
         self.lost = ""
@@ -51,7 +51,7 @@ class Link:
         self._ready = False
         self._channel: Channel | None = None
         self._connection = SelectConnection(
-            parameters(url),
+            parameters,
             on_open_callback=self._opened,
             on_open_error_callback=self._failed,
             on_close_callback=self._failed,

@@ -18,7 +18,7 @@ from pika.spec import Basic
 
 from eventstore.application.ports import NotPublished, NotReceived
 from eventstore.domain.events import RecordedEvent
-from eventstore.infrastructure.messaging.amqp_link import Link, LinkLost
+from eventstore.infrastructure.messaging.amqp_link import Link, LinkLost, parameters
 from eventstore.infrastructure.messaging.message import MEDIA_TYPE
 from eventstore.infrastructure.messaging.partitions import partition_of
 
@@ -32,7 +32,10 @@ PREFETCH = 500
 
 
 class RabbitMQ:
-    """`encode` makes the encoder, once a publisher needs it."""
+    """`encode` makes the encoder, once a publisher needs it.
+
+    Raises ValueError for a URL that pika does not understand.
+    """
 
     def __init__(
         self,
@@ -42,9 +45,9 @@ class RabbitMQ:
         topic: str,
         partitions: int,
     ) -> None:
-        self.url = url
+        self.parameters = parameters(url)
         self._encode = encode
-        self._topic = topic
+        self.topic = topic
         self.partitions = partitions
         self.exchange = f"{topic}.of-{partitions}"
 
@@ -55,7 +58,7 @@ class RabbitMQ:
         return RabbitMQConsumer(self, group, partitions)
 
     def queue(self, group: str, partition: int) -> str:
-        return f"{self._topic}.{group}.{partition}-of-{self.partitions}"
+        return f"{self.topic}.{group}.{partition}-of-{self.partitions}"
 
     def declare(self, channel: Channel, group: str | None) -> None:
         """The exchange, and the group's queues. Whatever is there already stays as it is."""
@@ -122,7 +125,7 @@ class _Window:
 
 class _Publishing(Link):
     def __init__(self, bus: RabbitMQ, group: str | None) -> None:
-        super().__init__(bus.url)
+        super().__init__(bus.parameters)
         self._bus = bus
         self._group = group
         self._next_tag = 1
@@ -238,7 +241,7 @@ class RabbitMQPublisher:
 
 class _Consuming(Link):
     def __init__(self, bus: RabbitMQ, group: str, queues: Sequence[str]) -> None:
-        super().__init__(bus.url)
+        super().__init__(bus.parameters)
         self._bus = bus
         self._group = group
         self._queues = queues
