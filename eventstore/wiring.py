@@ -479,7 +479,10 @@ def event_bus() -> EventBus:
     if scheme in ("amqp", "amqps"):
         from eventstore.infrastructure.messaging.rabbitmq import RabbitMQ
 
-        return RabbitMQ(url, encode=message_encoder, topic=topic, partitions=partitions)
+        try:
+            return RabbitMQ(url, encode=message_encoder, topic=topic, partitions=partitions)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"EVENT_BUS_URL: {error}") from None
     if scheme == "kafka":
         from eventstore.infrastructure.messaging.kafka import Kafka
 

@@ -378,5 +378,7 @@ LOGGING = {
             "formatter": "plain",
         }
     },
+    # What a broker's clients have to say of a lost connection is said by who tries again.
+    "loggers": {"pika": {"level": "CRITICAL"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

@@ -1,8 +1,11 @@
 """What a test may need besides the code, and what to do where it is missing."""
 
 import os
+from functools import cache
 
+import pika
 import pytest
+from pika.exceptions import AMQPError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -27,3 +30,19 @@ def redis_url() -> str:
             reachable = False
     require("redis", reachable=reachable)
     return url
+
+
+def rabbitmq_url() -> str:
+    """Of the RabbitMQ in RABBITMQ_URL, or on this machine; skips where there is none."""
+    url = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+    require("rabbitmq", reachable=_rabbitmq_answers(url))
+    return url
+
+
+@cache
+def _rabbitmq_answers(url: str) -> bool:
+    try:
+        pika.BlockingConnection(pika.URLParameters(url)).close()
+    except AMQPError:
+        return False
+    return True

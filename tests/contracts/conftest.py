@@ -1,7 +1,7 @@
 """The adapters that every contract is tried on; the tests know none of them."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -45,7 +45,7 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.streams import StreamReader
-from tests.contracts.buses import Bus, MemoryBus
+from tests.contracts.buses import Bus, MemoryBus, kafka_bus, rabbitmq_bus
 
 KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
@@ -236,6 +236,12 @@ def _read_model(
     )
 
 
-@pytest.fixture(params=["memory"])
-def bus(request: pytest.FixtureRequest) -> Bus:
-    return MemoryBus()
+@pytest.fixture(params=["memory", "rabbitmq", "kafka"])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+    brokers: dict[str, Callable[[], AbstractContextManager[Bus]]] = {
+        "memory": lambda: nullcontext(MemoryBus()),
+        "rabbitmq": rabbitmq_bus,
+        "kafka": kafka_bus,
+    }
+    with brokers[request.param]() as bus:
+        yield bus
