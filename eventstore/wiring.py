@@ -25,6 +25,7 @@ from eventstore.application.follower import Follower
 from eventstore.application.inbox import Inbox
 from eventstore.application.intake import Intake
 from eventstore.application.ports import (
+    Checkpoint,
     Checkpoints,
     EventBus,
     EventConsumer,
@@ -42,10 +43,15 @@ from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
 from eventstore.application.replay import Rebuilds, Replay, Replayed
 from eventstore.application.snapshots import Snapshots
-from eventstore.application.status import ProjectionStatus, PublisherStatus
+from eventstore.application.status import (
+    ConsumedProjection,
+    ConsumerStatus,
+    ProjectionStatus,
+    PublisherStatus,
+)
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
-from eventstore.domain.exceptions import LogNotHere, ReadOnly
+from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
 from eventstore.infrastructure import log
 from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
@@ -152,8 +158,7 @@ def require_writable() -> None:
 
 def require_log() -> None:
     """Raises LogNotHere in a system that is fed by messages and has no log of its own."""
-    fed = settings.EVENT_DELIVERY == "bus" and settings.READ_ONLY
-    if fed and not StorageEvent.objects.exists():
+    if not _has_log():
         raise LogNotHere
 
 
@@ -193,6 +198,22 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
     """As other processes and systems are given them. Mints the log's id when there is none."""
     source = log_id()
     return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
+
+
+def stream_feed(
+    stream_id: UUID, *, after: int, limit: int, event_types: Collection[str] = ()
+) -> list[RecordedEvent]:
+    """Of one stream what `EventStore.read_all` gives of all. Raises what that raises."""
+    end = _store.settled_end()
+    if after > end:
+        raise CursorBeyondLog(after=after, last=end)
+    wanted = [
+        recorded
+        for recorded in _store.read_stream(stream_id)
+        if after < recorded.position <= end
+        and (not event_types or recorded.event.event_type in event_types)
+    ]
+    return wanted[:limit]
 
 
 def message_encoder() -> Callable[[RecordedEvent], bytes]:
@@ -385,6 +406,11 @@ def consumption(
     )
 
 
+def _has_log() -> bool:
+    fed = settings.EVENT_DELIVERY == "bus" and settings.READ_ONLY
+    return not fed or StorageEvent.objects.exists()
+
+
 def _inbox() -> Inbox:
     return Inbox(
         decode=decode_message, accept=lambda log: accept_log(log, read_only=settings.READ_ONLY)
@@ -457,15 +483,41 @@ def follower(
 
 
 def projection_statuses() -> list[ProjectionStatus]:
-    """See `lag.statuses`."""
+    """None where messages feed the read models. See `lag.statuses`."""
+    if settings.EVENT_DELIVERY == "bus":
+        return []
     followed = settings.EVENT_DELIVERY == "follow"
     return statuses(_projections.values(), _checkpoints, _parked, followed=followed)
 
 
 def publisher_status() -> PublisherStatus | None:
     """None where this deployment relays nothing. See `lag.publisher_status`."""
-    relays = settings.EVENT_BUS_URL and settings.EVENT_DELIVERY != "bus"
+    relays = settings.EVENT_BUS_URL and _has_log()
     return _publisher_status(_checkpoints) if relays else None
+
+
+def consumer_status() -> ConsumerStatus | None:
+    """None where the read models are fed in another way than by messages."""
+    if settings.EVENT_DELIVERY != "bus":
+        return None
+    kept, parked, waiting = _checkpoints.all(), _parked.count(), _room.count()
+    projections = []
+    for name, projection in _projections.items():
+        checkpoint = kept.get(name, Checkpoint(0, projection.schema, None))
+        count = waiting.get(name)
+        projections.append(
+            ConsumedProjection(
+                name=name,
+                received=checkpoint.received,
+                schema=projection.schema,
+                stored_schema=checkpoint.schema,
+                parked=parked.get(name, 0),
+                waiting=count.messages if count else 0,
+                waiting_since=count.oldest if count else None,
+                seen_at=checkpoint.seen_at,
+            )
+        )
+    return ConsumerStatus(projections=projections, strays=_room.count_strays())
 
 
 def event_bus() -> EventBus:
