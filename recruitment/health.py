@@ -65,8 +65,8 @@ def _projection_problems() -> list[str]:
         publisher = wiring.publisher_status()
     except (CursorBeyondLog, UnsafeLogRead) as error:
         return [str(error)]
-    stands = [*statuses, *([publisher] if publisher else [])]
-    return [trouble for status in stands for trouble in status.troubles(now)]
+    troubles = [trouble for status in statuses for trouble in status.troubles(now)]
+    return [*troubles, *(publisher.troubles(now) if publisher else ())]
 
 
 @cache
