@@ -51,6 +51,7 @@ from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
+from eventstore.infrastructure.messaging.asyncapi import document
 from eventstore.infrastructure.messaging.local import (
     InTransactionPublisher,
     LocalEventPublisher,
@@ -163,6 +164,11 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
     """As other processes and systems are given them. Mints the log's id when there is none."""
     source = log_id()
     return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
+
+
+def asyncapi() -> dict[str, Any]:
+    """What goes over the broker, described."""
+    return document(_mapper)
 
 
 def message_encoder() -> Callable[[RecordedEvent], bytes]:
