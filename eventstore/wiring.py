@@ -66,6 +66,7 @@ from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
+from eventstore.infrastructure.messaging.asyncapi import document
 from eventstore.infrastructure.messaging.local import (
     InTransactionPublisher,
     LocalEventPublisher,
@@ -214,6 +215,11 @@ def stream_feed(
         and (not event_types or recorded.event.event_type in event_types)
     ]
     return wanted[:limit]
+
+
+def asyncapi() -> dict[str, Any]:
+    """What goes over the broker, described."""
+    return document(_mapper)
 
 
 def message_encoder() -> Callable[[RecordedEvent], bytes]:

@@ -254,6 +254,8 @@ DATABASES = {
 }
 # Where `manage.py eventstore_schema` keeps what every version of every event looks like.
 EVENT_SCHEMAS = BASE_DIR / "recruitment" / "docs" / "events.schema.json"
+# Where `manage.py eventstore_asyncapi` describes what goes over the broker.
+EVENT_ASYNCAPI = BASE_DIR / "recruitment" / "docs" / "asyncapi.json"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

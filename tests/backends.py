@@ -32,15 +32,18 @@ def redis_url() -> str:
     return url
 
 
+BROKER = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+"""The RabbitMQ that tests may use: one elsewhere, or the one on this machine."""
+
+
 def rabbitmq_url() -> str:
-    """Of the RabbitMQ in RABBITMQ_URL, or on this machine; skips where there is none."""
-    url = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
-    require("rabbitmq", reachable=_rabbitmq_answers(url))
-    return url
+    """Of the RabbitMQ to test with; skips where there is none."""
+    require("rabbitmq", reachable=reachable_rabbitmq(BROKER))
+    return BROKER
 
 
 @cache
-def _rabbitmq_answers(url: str) -> bool:
+def reachable_rabbitmq(url: str) -> bool:
     try:
         pika.BlockingConnection(pika.URLParameters(url)).close()
     except AMQPError:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -115,7 +114,7 @@ def is_the_log(events: list[RecordedEvent]) -> bool:
     return _said(first_times(events)) == _said(stored)
 
 
-def _said(events: list[RecordedEvent]) -> Any:
+def _said(events: list[RecordedEvent]) -> dict[UUID, list[object]]:
     """What of an event a message says."""
     return {
         stream_id: [(one.event, one.version, one.position, one.occurred_at) for one in stream]

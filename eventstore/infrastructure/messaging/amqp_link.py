@@ -124,8 +124,8 @@ class Link:
         if not self._connection.is_closing and not self._connection.is_closed:
             self._connection.close()
 
-    def _opened(self, connection: SelectConnection) -> None:
-        connection.channel(on_open_callback=self._channel_opened)
+    def _opened(self, _: object) -> None:
+        self._connection.channel(on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Channel) -> None:
         self._channel = channel
@@ -141,17 +141,17 @@ class Link:
         self._lose(reason)
         self._close()
 
-    def _failed(self, _: SelectConnection, reason: BaseException) -> None:
+    def _failed(self, _: object, reason: str | BaseException) -> None:
         self._lose(reason)
         self._connection.ioloop.stop()
 
-    def _lose(self, reason: BaseException) -> None:
+    def _lose(self, reason: str | BaseException) -> None:
         with self.changed:
             self.lost = self.lost or _described(reason)
             self.changed.notify_all()
 
 
-def _described(reason: BaseException) -> str:
+def _described(reason: str | BaseException) -> str:
     """What the broker said itself is told; what a library says may name hosts and users."""
     if isinstance(reason, (ConnectionClosed, ChannelClosed)):
         return f"the broker ended it: {reason.reply_code} {reason.reply_text}"

@@ -24,7 +24,11 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not said to be exported
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+)
 
 from eventstore.application.ports import NotPublished, NotReceived
 from eventstore.domain.events import RecordedEvent
@@ -34,7 +38,7 @@ CONFIRMED_WITHIN = 10.0
 ANSWERED_WITHIN = 10.0
 """Seconds that the cluster has for a batch of messages, and for a question."""
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
-_HEADERS = [("content-type", MEDIA_TYPE.encode())]
+_HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", MEDIA_TYPE.encode())]
 _CLIENT: dict[str, Any] = {
     # What the library would print is told by the errors that it raises and reports.
     "log_level": 0,
@@ -320,8 +324,8 @@ class KafkaConsumer:
             if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 self._lost = self._lost or _described(error)
             return None
-        place = message.topic(), message.partition()
-        self._received[place] = message.offset() + 1
+        place = str(message.topic()), int(message.partition() or 0)
+        self._received[place] = int(message.offset() or 0) + 1
         return message.value() or b""
 
     def _at_end(self, consumer: Consumer) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from pika import BasicProperties, DeliveryMode
+from pika import BasicProperties
 from pika.channel import Channel
+from pika.exchange_type import ExchangeType
 from pika.frame import Method
 from pika.spec import Basic
 
@@ -29,6 +30,9 @@ ANSWERED_WITHIN = 10.0
 """Seconds that the broker has for a window of messages, and for a question."""
 PREFETCH = 500
 """Messages of one partition that a consumer may hold without having acknowledged them."""
+
+_PERSISTENT = 2
+"""AMQP's word for a message that survives the broker's end."""
 
 
 class RabbitMQ:
@@ -62,7 +66,7 @@ class RabbitMQ:
 
     def declare(self, channel: Channel, group: str | None) -> None:
         """The exchange, and the group's queues. Whatever is there already stays as it is."""
-        channel.exchange_declare(self.exchange, "direct", durable=True)
+        channel.exchange_declare(self.exchange, ExchangeType("direct"), durable=True)
         if group is None:
             return
         for partition in range(self.partitions):
@@ -166,7 +170,7 @@ def _publish(channel: Channel, messages: Sequence[_Outgoing]) -> None:
         properties = BasicProperties(
             content_type=MEDIA_TYPE,
             message_id=message.event_id,
-            delivery_mode=DeliveryMode.Persistent,
+            delivery_mode=_PERSISTENT,
         )
         channel.basic_publish(
             message.exchange, message.key, message.body, properties, mandatory=True
@@ -277,7 +281,7 @@ class _Consuming(Link):
         self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         with self.changed:
-            self.held.append((method.delivery_tag, body))
+            self.held.append((int(method.delivery_tag or 0), body))
             self.changed.notify_all()
 
 
