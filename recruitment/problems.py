@@ -44,6 +44,11 @@ _NOBODY: Mapping[str, Any] = {
     "stream_id": _ID,
 }
 
+_NOT_HERE: Mapping[str, Any] = {
+    "code": "not_here",
+    "detail": "The log is in another system, whose messages feed this one: ask there.",
+}
+
 PROBLEMS: Mapping[str, Problem] = {
     "BadRequest": Problem(
         status=400,
@@ -102,7 +107,8 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "NotFoundThen": Problem(
         status=404,
-        description="Nothing is stored under this id, or nothing was by then.",
+        description="Nothing is stored under this id, or nothing was by then, or the past is in "
+        "another system.",
         examples=[
             _NOBODY,
             {
@@ -122,7 +128,18 @@ PROBLEMS: Mapping[str, Problem] = {
                 "version": 9,
                 "newest_version": 8,
             },
+            _NOT_HERE,
         ],
+    ),
+    "NoHistory": Problem(
+        status=404,
+        description="Nothing is stored under this id, or its history is in another system.",
+        examples=[_NOBODY, _NOT_HERE],
+    ),
+    "NotHere": Problem(
+        status=404,
+        description="This system is fed by another, which keeps the log.",
+        examples=[_NOT_HERE],
     ),
     "NotAcceptable": Problem(
         status=406,
@@ -296,5 +313,16 @@ PROBLEMS: Mapping[str, Problem] = {
         status=500,
         description="A fault of the server, which has logged it under the request's id.",
         examples=[{"code": "internal_error", "detail": "Something failed here; it was logged."}],
+    ),
+    "ReadOnly": Problem(
+        status=503,
+        description="This system takes no commands, or not at the moment.",
+        examples=[
+            {
+                "code": "read_only",
+                "detail": "This system takes no commands at the moment: it only shows what is "
+                "stored.",
+            }
+        ],
     ),
 }

@@ -19,7 +19,7 @@ _EVERY = {
     "Throttled",
     "InternalError",
 }
-_WITH_BODY = {"RuleRefused", "LengthRequired", "UnsupportedMediaType", "KeyReused"}
+_WITH_BODY = {"RuleRefused", "LengthRequired", "UnsupportedMediaType", "KeyReused", "ReadOnly"}
 _WITH_VERSION = {"StaleVersion", "VersionRequired"}
 _REQUEST_ID = OpenApiParameter(
     HEADER,
@@ -62,13 +62,16 @@ class ProblemAutoSchema(AutoSchema):
         names_candidates = getattr(self.view, "names_candidates", False)
         yield from _EVERY
         if "{id}" in self.path or names_candidates:
-            yield "NotFoundThen" if "as_of" in parameters else "NotFound"
+            if "as_of" in parameters:
+                yield "NotFoundThen"
+            else:
+                yield "NoHistory" if self.method == "GET" else "NotFound"
         if self.method == "POST":
             yield from _WITH_BODY
         if "If-Match" in parameters or names_candidates:
             yield from _WITH_VERSION
         if "after" in parameters:
-            yield "CursorBeyondLog"
+            yield from ("NotHere", "CursorBeyondLog")
 
 
 def share(result: Any, generator: Any, request: Any, public: bool) -> Any:

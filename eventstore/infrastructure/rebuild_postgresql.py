@@ -5,6 +5,7 @@ final ones from the start, and whatever a killed run left behind goes with the s
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import OperationalError, connection, models, transaction
+from django.db import Error, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.application.folding import FoldedStream, Projector
-from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, build
+from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerDied, build
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
@@ -67,14 +68,14 @@ class PostgreSQLRebuilds:
             if not cursor.fetchone()[0]:
                 raise ReplayRunning(holder=_holder(cursor))
             tables = {p.name: ProjectionTable(self._tables[p.name], guard) for p in projectors}
-            cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {SCHEMA}")
-            for table in tables.values():
-                cursor.execute(
-                    f'CREATE TABLE {SCHEMA}."{table.name}" '
-                    f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
-                )
             try:
+                cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+                cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+                for table in tables.values():
+                    cursor.execute(
+                        f'CREATE TABLE {SCHEMA}."{table.name}" '
+                        f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
+                    )
                 yield _Rebuild(projectors, tables, self._reader, self._explain, self._workers)
             finally:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
@@ -107,9 +108,8 @@ class _Rebuild:
         except UnreadableStream as error:
             self._explain(error.stream_id)
             raise
-        with connection.cursor() as cursor:
-            for table in self._tables.values():
-                _index(cursor, table)
+        with ThreadPoolExecutor(len(self._tables)) as pool:
+            list(pool.map(_index, self._tables.values()))
         return loaded
 
     def _range(self, ids: IdRange, progress: Callable[[int], object]) -> Loaded:
@@ -117,7 +117,7 @@ class _Rebuild:
         total = Loaded(0, 0, [])
         for stream_type in {projector.stream_type for projector in self._projectors}:
             group = [p for p in self._projectors if p.stream_type == stream_type]
-            with ExitStack() as stack:
+            with connection.wrap_database_errors, ExitStack() as stack:
                 adders = {
                     p.name: stack.enter_context(_copying(self._tables[p.name])) for p in group
                 }
@@ -148,7 +148,7 @@ class _Rebuild:
                     try:
                         said = receiving.recv()
                     except EOFError:
-                        raise RuntimeError("A worker of the replay has died.") from None
+                        raise WorkerDied from None
                     match said:
                         case int():
                             progress(said)
@@ -167,7 +167,7 @@ class _Rebuild:
     def _work(self, ids: IdRange, sending: Connection) -> None:
         try:
             sending.send(self._range(ids, sending.send))
-        except UnreadableStream as error:
+        except (Error, UnreadableStream) as error:
             sending.send(error)
 
     def behind(self, projector: Projector) -> list[UUID]:
@@ -265,22 +265,23 @@ def _listed(table: ProjectionTable) -> str:
     return ", ".join(f'"{column}"' for column in table.columns)
 
 
-def _index(cursor: Any, table: ProjectionTable) -> None:
+def _index(table: ProjectionTable) -> None:
     """As the served table has it: also what somebody added by hand."""
-    cursor.execute(
-        "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
-        [table.name],
-    )
-    (schema,) = cursor.fetchone()
-    cursor.execute(_INDEXES, [table.name])
-    new = f'{SCHEMA}."{table.name}"'
-    for definition, constraint, rule in cursor.fetchall():
-        if constraint is not None:
-            cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
-            continue
-        head, _, tail = definition.partition(" USING ")
-        cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
-    cursor.execute(f"ANALYZE {new}")
+    with own_connection() as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
+            [table.name],
+        )
+        (schema,) = cursor.fetchone()
+        cursor.execute(_INDEXES, [table.name])
+        new = f'{SCHEMA}."{table.name}"'
+        for definition, constraint, rule in cursor.fetchall():
+            if constraint is not None:
+                cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
+                continue
+            head, _, tail = definition.partition(" USING ")
+            cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
+        cursor.execute(f"ANALYZE {new}")
 
 
 def _exchange(cursor: Any, table: ProjectionTable) -> None:
