@@ -54,6 +54,7 @@ from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
+from eventstore.infrastructure.shown import ShownEnd
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
@@ -81,6 +82,7 @@ _projections: dict[str, Projection] = {}
 _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
 _deliveries: dict[str, Delivery] = {}
+_shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
 
 
@@ -108,6 +110,7 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     _projectors[projection.name] = projector
     _models[projection.name] = model
     _deliveries[projection.name] = delivery
+    _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(delivery)
     _in_transaction.subscribe(projection)
 
@@ -120,6 +123,11 @@ def keyring() -> Keyring:
 def settled_position() -> int:
     """How far the log may be read now. Raises UnsafeLogRead."""
     return log.settled_position(connection)
+
+
+def shown_end(name: str, *, after: int = 0) -> int:
+    """How far the projection shows the log with nothing missing before. See `ShownEnd.position`."""
+    return _shown[name].position(after=after)
 
 
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
-from candidates.api.pagination import AddedOrder
+from candidates.api.pagination import CandidatePagination
 from candidates.application import commands
 from candidates.application.commands import CandidateCommand
 from candidates.application.projector import SCHEMA
@@ -77,12 +77,13 @@ def _post(
 class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateProjection]):
     """Reads come from the projection, writes go to the service."""
 
-    queryset = CandidateProjection.objects.all()
+    # Without what only the database looks at.
+    queryset = CandidateProjection.objects.defer("search_key")
     serializer_class = bodies.CandidateSerializer
     permission_classes = [*APIView.permission_classes, MayUseAction]
     filter_backends = [DjangoFilterBackend]
     filterset_class = CandidateFilter
-    pagination_class = AddedOrder
+    pagination_class = CandidatePagination
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
     # Not OPTIONS: DRF's answer would describe a candidate as what a command takes.
@@ -98,7 +99,11 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(operation_id="candidates_list")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The newest first. Retracted candidates are listed only under their own status."""
+        """The newest first, unless another order is asked for or follows from the filters.
+
+        Follow `next` and you see every candidate once, however many are added meanwhile. Retracted
+        candidates are listed only under their own status.
+        """
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
