@@ -14,10 +14,12 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
+from candidates.api.history import HISTORY_PAGE, history_page
 from candidates.api.pagination import CandidatePagination
 from candidates.application import commands
 from candidates.application.commands import CandidateCommand
@@ -94,7 +96,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        if self.action not in ("list", "retrieve"):
+        if self.action not in ("list", "retrieve", "history"):
             single_values(request.query_params, ())
 
     @extend_schema(operation_id="candidates_list")
@@ -151,13 +153,25 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     @extend_schema(
         operation_id="candidates_history",
         responses=bodies.HistorySerializer,
-        parameters=[openapi.ID],
+        parameters=[openapi.ID, *HISTORY_PAGE],
     )
     @action(detail=True, filter_backends=[], pagination_class=None)
     def history(self, request: Request, id: str) -> Response:
-        """Every event of one candidate, the oldest first."""
-        recorded = history(id_in_path(id))
-        return Response(bodies.HistorySerializer({"results": recorded}).data)
+        """Every event of one candidate, the oldest first, in today's schema.
+
+        What was decided carries the reason, the score and the threshold of its day. Events are
+        never changed, so a page that was full is the same for ever, but for what is erased.
+        """
+        after, size = history_page(request)
+        # One more, to know whether there is another page.
+        recorded = history(id_in_path(id), after=after, until=after + size + 1)
+        page, more = recorded[:size], recorded[size:]
+        following = None
+        if more:
+            following = replace_query_param(
+                request.build_absolute_uri(), "cursor", str(page[-1].version)
+            )
+        return Response(bodies.HistorySerializer({"next": following, "results": page}).data)
 
     standby = _post(
         "standby",
