@@ -51,9 +51,7 @@ class Fed:
         self.log = InMemoryEventStore(mapper(), clock=Clock())
 
     def stored(self, *events: DomainEvent, stream_id: UUID | None = None) -> list[RecordedEvent]:
-        return self.log.append(
-            "candidate", stream_id or uuid4(), events, expected=0, metadata=RITA
-        )
+        return self.log.append("candidate", stream_id or uuid4(), events, expected=0, metadata=RITA)
 
     def sent(self, *recorded: RecordedEvent) -> None:
         for one in recorded:
