@@ -110,9 +110,8 @@ class Repair:
     def _add(self, missing: Sequence[Sequence[RecordedEvent]]) -> None:
         try:
             with self._savepoint():
-                added = self._projection.add_missing(missing)
+                left = self._projection.add_missing(missing)
         except Exception:  # noqa: BLE001  # each alone, which parks the one that fails
-            added = False
-        if not added:
-            for stream in missing:
-                self._delivery.heal(stream[0].stream_id)
+            left = {stream[0].stream_id for stream in missing}
+        for stream_id in left:
+            self._delivery.heal(stream_id)

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
 from traceback import clear_frames
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection, models
@@ -35,7 +35,8 @@ class DjangoStoredRows:
 
     def stored(self) -> Generator[tuple[UUID, StoredStream]]:
         rows = self._model._default_manager.order_by(self._stream, "version").values()
-        with self._readable(), closing(rows.iterator(chunk_size=2_000)) as read:
+        reading = cast(Generator[dict[str, Any]], rows.iterator(chunk_size=2_000))
+        with self._readable(), closing(reading) as read:
             for stream_id, group in groupby(read, key=lambda row: row[self._stream]):
                 yield stream_id, self._gathered(list(group))
 

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from eventstore.application.delivery import NothingToGoOnFrom, NotParked
-from eventstore.application.follower import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, Follower
+from eventstore.application.follower import Follower
 from eventstore.application.parking import DELAYS
+from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE
 from eventstore.application.repair import Repair
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
@@ -418,7 +419,7 @@ def test_rows_that_another_begins_meanwhile_are_brought_up_to_the_log(
     streams = [world.stored() for _ in range(3)]
     add_missing = world.model.projection.add_missing
 
-    def too_late(missing: Sequence[Sequence[RecordedEvent]]) -> bool:
+    def too_late(missing: Sequence[Sequence[RecordedEvent]]) -> set[UUID]:
         world.model.projection.handle(streams[1][:1])
         return add_missing(missing)
 

@@ -77,6 +77,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "missing_guards": [],
         "held_back_by": [],
         "projections": [{"name": name, **standing} for name in ("candidates", "status_spans")],
+        "publisher": None,
     }
     assert shown() == (
         f"last number       {last}\n"

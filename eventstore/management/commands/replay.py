@@ -15,6 +15,7 @@ from eventstore import wiring
 from eventstore.domain.exceptions import (
     AggregateNotFound,
     CursorBeyondLog,
+    LogNotHere,
     ReplayRunning,
     UndecodableEvent,
     UnsafeLogRead,
@@ -93,6 +94,7 @@ class Command(BaseCommand):
         if workers > 1 and (stream or check):
             raise CommandError("--workers goes with neither --stream nor --check.")
         try:
+            wiring.require_log()
             if check:
                 self._check(names, stream or [])
             elif stream:
@@ -102,6 +104,7 @@ class Command(BaseCommand):
         except (
             AggregateNotFound,
             CursorBeyondLog,
+            LogNotHere,
             ReplayRunning,
             UndecodableEvent,
             UnsafeLogRead,

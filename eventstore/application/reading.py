@@ -1,0 +1,22 @@
+"""How whoever follows the log takes it in."""
+
+from eventstore.application.ports import EventStore
+from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import UndecodableEvent
+
+BATCH = 500
+SHORTEST_PAUSE = 0.04
+LONGEST_PAUSE = 0.1
+"""Seconds between two looks at a log in which nothing happens: readers see it within twice that."""
+HEARTBEAT = 5.0
+"""Seconds between two heartbeats."""
+
+
+def readable(store: EventStore, *, after: int, limit: int = BATCH) -> list[RecordedEvent]:
+    """The next events, up to one that cannot be decoded, which is raised when it is the first."""
+    try:
+        return store.read_all(after=after, limit=limit)
+    except UndecodableEvent:
+        if limit == 1:
+            raise
+        return readable(store, after=after, limit=limit // 2)
