@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 from django.db import models
 
 EVENT_ID_CONSTRAINT = "eventstore_event_id"
@@ -156,7 +157,7 @@ class ParkedStream(models.Model):
         return f"{self.projection} {self.stream_id}/{self.version}"
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
@@ -169,7 +170,7 @@ class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic
         return json.loads(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else _encode(value)
+        return None if value is None else _encode(value).decode()
 
     def value_to_string(self, obj: models.Model) -> Any:
         return self.get_prep_value(self.value_from_object(obj))

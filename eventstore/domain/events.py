@@ -1,8 +1,9 @@
 """What happened, and the envelope it travels in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid5
 
@@ -22,9 +23,11 @@ class DomainEvent:
     """Counts up with every change of the fields, each step with an upcaster."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
-    """Who recorded an event, for whom, through which door, and because of which command."""
+class Metadata(NamedTuple):
+    """Who recorded an event, for whom, through which door, and because of which command.
+
+    A tuple, since one is made for every event that is read.
+    """
 
     actor: str
     door: str
@@ -33,7 +36,7 @@ class Metadata:
     """The id of the command. It names the events too: see `event_id_of`."""
     command_digest: str | None = None
     """What the command said, so that its id cannot be used again for something else."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = MappingProxyType({})
     """Free keys, any JSON value. A key may not be the name of a field above."""
 
 
