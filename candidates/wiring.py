@@ -29,6 +29,8 @@ from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
 from eventstore.wiring import in_one_transaction as in_one_transaction
+from eventstore.wiring import require_log as require_log
+from eventstore.wiring import require_writable as require_writable
 
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 
@@ -46,6 +48,7 @@ def candidate_service() -> CandidateService:
         eventstore.publisher(),
         eventstore.snapshots(),
         eventstore.unit_of_work,
+        read_only=settings.READ_ONLY,
     )
 
 
@@ -66,12 +69,21 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
 
 
 def repair() -> int:
-    """Bring every row that is missing or behind up to the log. Returns how many streams had one."""
+    """Bring every row that is missing or behind up to the log. Returns how many streams had one.
+
+    None, and nothing is done, where messages alone feed the rows.
+    """
+    if settings.EVENT_DELIVERY == "bus":
+        return 0
     return max(eventstore.repair(name).streams for name in PROJECTIONS)
 
 
 def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEvent]:
-    """The candidate's events, the oldest first, up to version `until`. Raises AggregateNotFound."""
+    """The candidate's events, the oldest first, up to version `until`.
+
+    Raises AggregateNotFound, and LogNotHere.
+    """
+    require_log()
     recorded = eventstore.event_store().read_stream(candidate_id, until=until)
     if not recorded or recorded[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
@@ -81,7 +93,7 @@ def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEve
 def candidate_at(candidate_id: UUID, moment: Moment) -> CandidateProjection:
     """The row as it was, folded from the events anew; it is in no table.
 
-    Raises AggregateNotFound, and what `past_of` does.
+    Raises AggregateNotFound, LogNotHere, and what `past_of` does.
     """
     version, columns = past_columns(history(candidate_id), moment, now=timezone.now())
     return CandidateProjection(id=candidate_id, version=version, **columns)
@@ -108,6 +120,8 @@ def _service(
     publisher: EventPublisher,
     snapshots: Snapshots | None = None,
     unit_of_work: UnitOfWork = nullcontext,
+    *,
+    read_only: bool = False,
 ) -> CandidateService:
     return CandidateService(
         store=store,
@@ -115,5 +129,6 @@ def _service(
         snapshots=snapshots,
         unit_of_work=unit_of_work,
         threshold=settings.SCORE_THRESHOLD,
+        read_only=read_only,
         new_id=uuid_utils.uuid7,
     )

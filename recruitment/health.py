@@ -62,11 +62,13 @@ def _problems() -> list[str]:
 def _projection_problems() -> list[str]:
     try:
         now, statuses = timezone.now(), wiring.projection_statuses()
-        publisher = wiring.publisher_status()
+        publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
     except (CursorBeyondLog, UnsafeLogRead) as error:
         return [str(error)]
     troubles = [trouble for status in statuses for trouble in status.troubles(now)]
-    return [*troubles, *(publisher.troubles(now) if publisher else ())]
+    troubles += publisher.troubles(now) if publisher else ()
+    troubles += consumer.troubles(now) if consumer else ()
+    return troubles
 
 
 @cache

@@ -25,12 +25,16 @@ _WITH_BODY = {
     411: "The body came in chunks, without its length.",
     415: "The body is not JSON.",
     422: "The key was used before for a command with other content.",
+    503: "This system takes no commands at the moment.",
 }
 _WITH_VERSION = {
     412: "The version is not the newest: the answer says who made that, and when.",
     428: "This server requires If-Match, or expected_version in a batch, and there is none.",
 }
-_WITH_CURSOR = {409: "The log does not reach `after`: it is not the one that you have read."}
+_WITH_CURSOR = {
+    404: "This system is fed by another, which keeps the log.",
+    409: "The log does not reach `after`: it is not the one that you have read.",
+}
 _EXAMPLES = {
     409: problem(
         409,

@@ -66,7 +66,10 @@ SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 # Whether a command on a candidate has to say in If-Match which version it was decided on.
 REQUIRE_IF_MATCH: bool = env.bool("REQUIRE_IF_MATCH", default=False)
 
-DELIVERIES = ("on_commit", "in_transaction", "follow")
+# Whether commands are refused: for backups and upgrades, and for a system that only consumes.
+READ_ONLY: bool = env.bool("READ_ONLY", default=False)
+
+DELIVERIES = ("on_commit", "in_transaction", "follow", "bus")
 
 
 def event_delivery(name: str) -> str:
@@ -141,6 +144,23 @@ EVENT_BUS_PERSONAL_DATA = event_bus_personal_data(
     env.str("EVENT_BUS_PERSONAL_DATA", default="include")
 )
 
+
+def event_feed(url: str, token: str) -> tuple[str, str]:
+    if bool(url) != bool(token):
+        raise ImproperlyConfigured("EVENT_FEED_URL and EVENT_FEED_TOKEN go together.")
+    if url and not re.fullmatch(r"https?://[^\s/?#]+/[^\s?#]*", url):
+        raise ImproperlyConfigured(
+            f"EVENT_FEED_URL is {url!r}; it is the feed's address, such as "
+            "https://tracker.example.org/api/v1/events/."
+        )
+    return url, token
+
+
+# Where a system that is fed by messages asks for those that never came.
+EVENT_FEED_URL, EVENT_FEED_TOKEN = event_feed(
+    env.str("EVENT_FEED_URL", default=""), env.str("EVENT_FEED_TOKEN", default="")
+)
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -195,6 +215,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "recruitment.context.read_only",
             ],
         },
     },

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from candidates.api import serializers as bodies
 from candidates.api.views import handled
 from candidates.application import commands
-from candidates.wiring import in_one_transaction
+from candidates.wiring import in_one_transaction, require_writable
 from eventstore.api import openapi
 from eventstore.api.fields import (
     JSONObject,
@@ -176,6 +176,7 @@ class BatchView(APIView):
         refusal is the answer, `index` is its place, and nothing is carried out. An
         Idempotency-Key stands for all of them, and for each that has no key of its own.
         """
+        require_writable()
         context = command_context(request)
         batch_id = uuid5(context.command_id, "batch") if context.command_id else uuid_utils.uuid7()
         context = replace(context, correlation_id=batch_id)

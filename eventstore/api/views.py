@@ -1,6 +1,7 @@
 """The log as other systems follow it."""
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
@@ -55,6 +56,11 @@ class EventFeed(APIView):
                 explode=False,
                 description="Only events of these types, separated by commas.",
             ),
+            OpenApiParameter(
+                "subject",
+                {"type": "string", "format": "uuid"},
+                description="Only events of this stream.",
+            ),
         ],
     )
     def get(self, request: Request) -> Response:
@@ -64,16 +70,33 @@ class EventFeed(APIView):
         is more. Who keeps that link alone, and goes on from it after a stop, gets every event
         once. None is passed over that a slower transaction has still to commit.
         """
-        given = single_values(request.query_params, ("after", "limit", "types"))
+        given = single_values(request.query_params, ("after", "limit", "types", "subject"))
         after = whole_number("after", given.get("after", "0"), minimum=0, maximum=LAST_POSITION)
         limit = whole_number(
             "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE
         )
         event_types = _event_types(given["types"]) if "types" in given else ()
-        recorded = wiring.event_store().read_all(after=after, limit=limit, event_types=event_types)
+        wiring.require_log()
+        if "subject" in given:
+            subject = _subject(given["subject"])
+            recorded = wiring.stream_feed(
+                subject, after=after, limit=limit, event_types=event_types
+            )
+        else:
+            recorded = wiring.event_store().read_all(
+                after=after, limit=limit, event_types=event_types
+            )
         last = recorded[-1].position if recorded else after
         following = replace_query_param(request.build_absolute_uri(), "after", str(last))
         return Response({"next": following, "results": wiring.cloud_events(recorded)})
+
+
+def _subject(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        detail = "It is the id of a stream, a UUID."
+        raise ValidationError({"subject": [detail]}, code="invalid_id") from error
 
 
 def _event_types(text: str) -> frozenset[str]:

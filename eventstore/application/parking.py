@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from traceback import walk_tb
 from uuid import UUID
 
+from eventstore.domain.exceptions import BrokenStream
+
 DELAYS = (timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
 """Between one attempt and the next. Behind the last of them a person has to look."""
 LONGEST_ERROR = 500
@@ -36,7 +38,12 @@ def retry_at(attempts: int, now: datetime) -> datetime | None:
 
 
 def described(error: BaseException) -> str:
-    """`Class at module:line`. Never the error's text, which may quote somebody's data."""
+    """`Class at module:line`. Never the error's text, which may quote somebody's data.
+
+    A broken stream is described by its text, which quotes nothing.
+    """
+    if isinstance(error, BrokenStream):
+        return f"{type(error).__qualname__}: {error}"[:LONGEST_ERROR]
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     places = [

@@ -45,6 +45,10 @@ class DjangoCheckpoints:
         rows = models.Checkpoint.objects.filter(pk=projection)
         rows.update(blocked_by=obstacle[:longest])
 
+    def received(self, projection: str, position: int) -> None:
+        rows = models.Checkpoint.objects.filter(pk=projection, received__lt=position)
+        rows.update(received=position)
+
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         models.Checkpoint.objects.update_or_create(
             projection=projection, defaults={"position": position, "schema": schema}
@@ -52,4 +56,4 @@ class DjangoCheckpoints:
 
 
 def _checkpoint(row: models.Checkpoint) -> Checkpoint:
-    return Checkpoint(row.position, row.schema, row.seen_at, row.blocked_by)
+    return Checkpoint(row.position, row.schema, row.seen_at, row.blocked_by, row.received)

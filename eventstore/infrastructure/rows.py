@@ -5,9 +5,9 @@ both as a composite primary key, `version` being that of the event that opened t
 `shown_version` says what the stream's rows show. It is NULL on every row but the newest.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Max, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from eventstore.application.folding import Changes, FoldedStream, NextRow
+from eventstore.application.folding import Changes, Columns, FoldedStream, NextRow, Step
 from eventstore.infrastructure.row_driver import RowDriver, row_driver
 from eventstore.models import StorageEvent
 
@@ -38,10 +38,7 @@ class DjangoProjectionRows:
         return int(self._rows(stream_id).aggregate(shown=Max(self._shown))["shown"] or 0)
 
     def advance(self, stream_id: UUID, *, expected: int, version: int, changes: Changes) -> bool:
-        # The connection itself: `django.db.connection` looks it up anew for every attribute.
-        database = connections[DEFAULT_DB_ALIAS]
-        database.ensure_connection()
-        driver = self._driver = self._driver or row_driver(self._model, database)
+        database, driver = self._driven()
         if not expected:
             columns = changes.columns if isinstance(changes, NextRow) else changes
             try:
@@ -58,18 +55,51 @@ class DjangoProjectionRows:
         with database.wrap_database_errors:
             return driver.update(database, stream_id, expected, {self._shown: version, **changes})
 
+    def versions(self, stream_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        newest = {f"{self._stream}__in": stream_ids, f"{self._shown}__gt": 0}
+        rows = self._model._default_manager.filter(**newest)
+        return dict(rows.values_list(self._stream, self._shown))
+
+    def advance_many(self, streams: Mapping[UUID, Sequence[Step]]) -> set[UUID]:
+        database, driver = self._driven()
+        refused: set[UUID] = set()
+        with database.wrap_database_errors:
+            # The first step of every stream, the second of every stream that has one …
+            for number in count():
+                turn = [
+                    (stream_id, steps[number])
+                    for stream_id, steps in streams.items()
+                    if number < len(steps) and stream_id not in refused
+                ]
+                if not turn:
+                    return refused
+                refused |= driver.step_many(database, turn)
+        raise AssertionError  # the steps of every stream end
+
     def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         with transaction.atomic():
             self._rows(stream_id).delete()
             self._model._default_manager.bulk_create(self._made(stream_id, anew()))
 
     def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        count = 0
-        fresh = (row for stream_id, stream in streams for row in self._made(stream_id, stream))
-        while batch := list(islice(fresh, BATCH)):
-            self._model._default_manager.bulk_create(batch, ignore_conflicts=True)
-            count += len(batch)
-        return count
+        database, driver = self._driven()
+        offered, fresh = 0, iter(streams)
+        with transaction.atomic(), database.wrap_database_errors:
+            while batch := list(islice(fresh, BATCH)):
+                offered += sum(len(stream.rows) for _, stream in batch)
+                # Who has a stream's first row has all of them: nobody mixes their own with it.
+                firsts = [(id, *_row(stream, 0)) for id, stream in batch]
+                taken = driver.insert_many(database, firsts)
+                driver.insert_many(
+                    database,
+                    [
+                        (id, *_row(stream, number))
+                        for id, stream in batch
+                        if id not in taken
+                        for number in range(1, len(stream.rows))
+                    ],
+                )
+        return offered
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         shown = (
@@ -99,8 +129,22 @@ class DjangoProjectionRows:
             key = {self._stream: stream_id, "version": opened, self._shown: shown}
             yield self._model(**key, **columns)
 
+    def _driven(self) -> tuple[BaseDatabaseWrapper, RowDriver]:
+        # The connection itself: `django.db.connection` looks it up anew for every attribute.
+        database = connections[DEFAULT_DB_ALIAS]
+        database.ensure_connection()
+        self._driver = self._driver or row_driver(self._model, database)
+        return database, self._driver
+
     def _rows(self, stream_id: UUID) -> models.QuerySet[Any]:
         return self._model._default_manager.filter(**{self._stream: stream_id})
+
+
+def _row(stream: FoldedStream, number: int) -> tuple[int, int | None, Columns]:
+    """What opened it, what it shows, and its columns."""
+    opened, columns = stream.rows[number]
+    newest = number == len(stream.rows) - 1
+    return opened, stream.version if newest else None, columns
 
 
 def _savepoint(database: BaseDatabaseWrapper) -> AbstractContextManager[None]:

@@ -207,9 +207,9 @@ def _read_model(
     look: Callable[[], list[dict[str, Any]]],
 ) -> ReadModel:
     savepoint = transaction.atomic if isinstance(rows, DjangoProjectionRows) else nullcontext
-    projection = Projection(projector, rows=rows, store=store)
+    projection = Projection(projector, rows=rows, source=store)
     delivery = Delivery(
-        projection, store=store, parked=parked, savepoint=savepoint, transient=(TimeoutError,)
+        projection, source=store, parked=parked, savepoint=savepoint, transient=(TimeoutError,)
     )
     repair = Repair(
         delivery, store=store, checkpoints=checkpoints, parked=parked, savepoint=savepoint

@@ -29,6 +29,7 @@ def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.Comp
         "API_THROTTLE_COMMAND",
         "API_THROTTLE_FEED",
         "EVENT_DELIVERY",
+        "READ_ONLY",
         "REQUIRE_IF_MATCH",
         "EVENT_BUS_URL",
         "EVENT_BUS_TOPIC",

@@ -146,6 +146,12 @@ def decode(body: bytes, mapper: EventMapper) -> Message:
         raise _undecodable(body, error) from error
 
 
+def redacted(body: bytes, mapper: EventMapper) -> bytes:
+    """The message without what is personal. Raises UndecodableMessage."""
+    source, recorded = decode(body, mapper)
+    return encode(recorded, source=source, data=mapper.open_data_of(recorded.event))
+
+
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

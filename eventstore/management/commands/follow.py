@@ -6,7 +6,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
 from eventstore import wiring
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogNotHere,
+    UndecodableEvent,
+    UnsafeLogRead,
+)
 from eventstore.management.stopping import told_to_stop
 
 
@@ -34,11 +39,18 @@ class Command(BaseCommand):
             )
         wanted = [name for name in known if not names or name in names]
         try:
+            wiring.require_log()
             with told_to_stop() as stopped:
                 self.stderr.write(f"Following the log: {', '.join(wanted)}")
                 wiring.follower(wanted, stopped=stopped).run(once=once)
                 end = "stopped" if stopped() else "done"
-        except (CursorBeyondLog, ImproperlyConfigured, UndecodableEvent, UnsafeLogRead) as error:
+        except (
+            CursorBeyondLog,
+            ImproperlyConfigured,
+            LogNotHere,
+            UndecodableEvent,
+            UnsafeLogRead,
+        ) as error:
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The database cannot be asked: {error}".strip()) from error

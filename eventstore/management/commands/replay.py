@@ -14,6 +14,7 @@ from eventstore import wiring
 from eventstore.domain.exceptions import (
     AggregateNotFound,
     CursorBeyondLog,
+    LogNotHere,
     ReplayRunning,
     UndecodableEvent,
 )
@@ -81,6 +82,7 @@ class Command(BaseCommand):
         if workers > 1 and (stream or check):
             raise CommandError("--workers goes with neither --stream nor --check.")
         try:
+            wiring.require_log()
             if check:
                 self._check(names, stream or [])
             elif stream:
@@ -90,6 +92,7 @@ class Command(BaseCommand):
         except (
             AggregateNotFound,
             CursorBeyondLog,
+            LogNotHere,
             ReplayRunning,
             UndecodableEvent,
             wiring.Blocked,

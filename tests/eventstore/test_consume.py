@@ -1,0 +1,174 @@
+"""`manage.py consume` as a supervisor runs it: a system that has messages and no log."""
+
+import io
+import signal
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from candidates.wiring import statistics
+from eventstore.infrastructure.messaging.partitions import partition_of
+from recruitment.demo.loading import load
+from tests.deliveries import rows
+from tests.eventstore.test_follow import stop
+from tests.eventstore.test_publish import Broker, broker, log, publish
+from tests.processes import killed, run, running, until
+
+__all__ = ["broker"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HISTORY = Path(__file__).parent.parent / "candidates"
+SHOWN = """
+from candidates.wiring import statistics
+from tests.deliveries import rows
+print([rows(), statistics()])
+"""
+
+
+def written() -> None:
+    """A history as another system's log and our own commands tell it."""
+    files = [str(HISTORY / "history.csv"), "--map", str(HISTORY / "history_map.json")]
+    call_command("import_history", *files, stdout=io.StringIO(), stderr=io.StringIO())
+    load(today=date(2026, 11, 1), count=40)
+    call_command("follow", "--once", stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def shown_here() -> str:
+    return str([rows(), statistics()])
+
+
+class System:
+    """A consuming one, with a database of its own, empty at first."""
+
+    def __init__(self, database: Path, broker: Broker) -> None:
+        self.environment = {
+            **broker.environment,
+            "DATABASE_URL": f"sqlite:///{database}",
+            "EVENT_DELIVERY": "bus",
+            "READ_ONLY": "true",
+            "EVENT_BUS_GROUP": "readers",
+        }
+        run(
+            "from django.core.management import call_command\ncall_command('migrate', verbosity=0)",
+            **self.environment,
+        )
+
+    def consume(self, *arguments: str) -> str:
+        with running("manage.py", "consume", *arguments, **self.environment) as process:
+            out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        return out
+
+    def shown(self) -> str:
+        return run(SHOWN, **self.environment).strip()
+
+    def counted(self, what: str) -> int:
+        code = f"from eventstore import models\nprint(models.{what}.objects.count())"
+        return int(run(code, **self.environment))
+
+
+@pytest.fixture
+def system(broker: Broker, tmp_path: Path) -> System:
+    system = System(tmp_path / "reader.sqlite3", broker)
+    # So that the broker holds what is published from now on.
+    system.consume("--once")
+    return system
+
+
+def test_a_history_is_shown_elsewhere_as_it_is_shown_here(system: System) -> None:
+    written()
+    publish("--once")
+    told = system.consume("--once")
+    last = log()[-1].position
+    assert told == f"done: candidates at {last}, status_spans at {last}\n"
+    assert system.shown() == shown_here()
+    assert [system.counted(name) for name in ("StorageEvent", "WaitingMessage")] == [0, 0]
+    # Everything once more, to that group alone, changes nothing.
+    publish("--from", "0", "--group", "readers")
+    system.consume("--once")
+    assert system.shown() == shown_here()
+
+
+def test_killed_between_the_rows_and_the_acknowledgement_it_goes_on_as_if_nothing_had_been(
+    system: System,
+) -> None:
+    written()
+    publish("--once")
+    killed(
+        "from django.core.management import call_command\n"
+        "from eventstore.application.intake import Intake\n"
+        "take = Intake.take\n"
+        "def taken(*arguments):\n"
+        "    take(*arguments)\n"
+        "    reach()\n"
+        "Intake.take = taken\n"
+        "call_command('consume')\n",
+        **system.environment,
+    )
+    assert system.shown() != "[]"
+    until(lambda: system.consume("--once") and system.shown() == shown_here(), seconds=60)
+    assert system.counted("ParkedStream") == 0
+
+
+def test_it_shows_what_is_published_until_it_is_told_to_stop(system: System) -> None:
+    with running("manage.py", "consume", **system.environment) as process:
+        written()
+        publish("--once")
+        until(lambda: system.shown() == shown_here(), seconds=60)
+        told = stop(process, signal.SIGTERM)
+    assert told.startswith("stopped: candidates at ")
+
+
+def test_two_processes_hold_half_of_the_partitions_each(broker: Broker, tmp_path: Path) -> None:
+    halves = (0, 1), (2, 3)
+    systems = [System(tmp_path / f"half{number}.sqlite3", broker) for number in range(2)]
+    for system, half in zip(systems, halves, strict=True):
+        system.consume("--once", *_options(half))
+    written()
+    publish("--once")
+    ids = {event.stream_id for event in log()}
+    expected = [
+        {id for id in ids if partition_of(id, broker.bus.partitions) in half} for half in halves
+    ]
+    assert all(expected)
+    with (
+        running("manage.py", "consume", *_options(halves[0]), **systems[0].environment) as first,
+        running("manage.py", "consume", *_options(halves[1]), **systems[1].environment) as second,
+    ):
+        for system, mine in zip(systems, expected, strict=True):
+            last = max(event.position for event in log() if event.stream_id in mine)
+            until(lambda system=system, last=last: _received(system) == last, seconds=60)
+        stop(first, signal.SIGTERM)
+        stop(second, signal.SIGTERM)
+    streams = [_versions(system) for system in systems]
+    newest = {event.stream_id: event.version for event in log()}
+    assert [set(found) for found in streams] == [{str(id) for id in half} for half in expected]
+    assert streams[0] | streams[1] == {str(id): version for id, version in newest.items()}
+    # In order: nothing ever had to wait.
+    assert [system.counted("WaitingMessage") for system in systems] == [0, 0]
+
+
+def _options(partitions: tuple[int, ...]) -> list[str]:
+    return [text for number in partitions for text in ("--partition", str(number))]
+
+
+def _received(system: System) -> int:
+    code = (
+        "from eventstore.models import Checkpoint\n"
+        "print(Checkpoint.objects.get(pk='candidates').received)"
+    )
+    return int(run(code, **system.environment))
+
+
+def _versions(system: System) -> dict[str, int]:
+    code = (
+        "import json\n"
+        "from candidates.models import CandidateProjection\n"
+        "print(json.dumps({str(row.pk): row.version for row in CandidateProjection.objects.all()}))"
+    )
+    import json
+
+    found: dict[str, int] = json.loads(run(code, **system.environment))
+    return found
