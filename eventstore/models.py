@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 from django.db import models
 
 EVENT_ID_CONSTRAINT = "eventstore_event_id"
@@ -198,7 +199,7 @@ class StrayMessage(models.Model):
         return self.digest
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
@@ -211,7 +212,7 @@ class ExactJSONField(models.TextField):  # type: ignore[type-arg]  # not generic
         return json.loads(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> Any:
-        return None if value is None else _encode(value)
+        return None if value is None else _encode(value).decode()
 
     def value_to_string(self, obj: models.Model) -> Any:
         return self.get_prep_value(self.value_from_object(obj))

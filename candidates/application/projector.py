@@ -19,6 +19,7 @@ from candidates.domain.events import (
     Status,
 )
 from eventstore.application.folding import Occurrence
+from eventstore.domain.events import DomainEvent
 
 SCHEMA = 1
 """Of the projection, as the API shows it beside a version."""
@@ -36,6 +37,15 @@ _LIFTED = {
     "resume_url": "resume_url",
 }
 """Profile key -> column. `position` alone is the event's place in the log."""
+REACHED: Mapping[type[DomainEvent], str] = {
+    CandidateAdded: Status.ADDED.value,
+    CandidateMovedToStandby: Status.STANDBY.value,
+    CandidateInvited: Status.INVITED.value,
+    CandidateRejected: Status.REJECTED.value,
+    CandidateRetracted: Status.RETRACTED.value,
+    CandidateErased: Status.ERASED.value,
+}
+"""The status that an event leads to, as text; an undone decision says itself to which."""
 _NOTHING_LIFTED: Mapping[str, object] = dict.fromkeys(_LIFTED.values(), "")
 _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
     CandidateMovedToStandby.event_type: {"standby_at": None, "due_on": None},
@@ -63,43 +73,37 @@ class CandidateProjector:
             "changed_at": at,
             "changed_by": recorded.metadata.actor[:LIFTED_LENGTH],
         }
-        status: Status | None = None
+        status = REACHED.get(type(event))
         match event:
             case CandidateAdded(profile=profile, score=score):
-                status = Status.ADDED
                 columns["score"] = score
                 columns["added_at"] = at
                 columns["added_position"] = recorded.position
                 columns.update(profile_columns(profile))
             case CandidateMovedToStandby(until=until):
-                status = Status.STANDBY
                 columns["standby_at"] = at
                 columns["due_on"] = until
             case CandidateInvited():
-                status = Status.INVITED
                 columns["invited_at"] = at
             case CandidateRejected(reason=reason, note=note):
-                status = Status.REJECTED
                 columns["rejected_at"] = at
                 columns["rejection_reason"] = reason.value
                 columns["rejection_note"] = note
-            case CandidateDecisionUndone(undone_type=undone_type, status=status):
+            case CandidateDecisionUndone(undone_type=undone_type):
+                status = event.status.value
                 columns.update(_CLEARED_BY_UNDO[undone_type])
             case CandidateRescored(score=score):
                 columns["score"] = score
             case CandidateProfileChanged(profile=profile):
                 columns.update(profile_columns(profile))
-            case CandidateRetracted():
-                status = Status.RETRACTED
             case CandidateErased():
-                status = Status.ERASED
                 columns.update(forgotten())
-            case CandidateNoted():
+            case CandidateNoted() | CandidateRetracted():
                 pass
             case _:
                 assert_never(event)
         if status is not None:
-            columns["status"] = status.value
+            columns["status"] = status
             columns["status_since"] = at
         return columns
 
@@ -107,8 +111,9 @@ class CandidateProjector:
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     """The profile, the known values lifted out of it, and the keys they are compared by."""
     columns: dict[str, Any] = {"profile": profile, "tags": [], **_NOTHING_LIFTED}
-    for key in _LIFTED.keys() & profile.keys():
-        columns[_LIFTED[key]] = lifted(profile[key])
+    for key, value in profile.items():
+        if column := _LIFTED.get(key):
+            columns[column] = lifted(value)
     name = lifted(profile.get("name")) or " ".join(
         part for key in ("first_name", "last_name") if (part := lifted(profile.get(key)))
     )
@@ -116,10 +121,11 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     tags = profile.get("tags")
     if isinstance(tags, (list, tuple)):
         columns["tags"] = [text for tag in tags if (text := lifted(tag))]
-    columns["email_key"] = email_key(columns["email"])[:LIFTED_LENGTH]
-    columns["phone_key"] = phone_key(columns["phone"])[:LIFTED_LENGTH]
-    searchable = (name, columns["email"], columns["applied_position"], columns["location"])
-    columns["search_key"] = folded(" ".join(part for part in searchable if part))
+    email, phone = columns["email"], columns["phone"]
+    columns["email_key"] = email_key(email)[:LIFTED_LENGTH] if email else ""
+    columns["phone_key"] = phone_key(phone)[:LIFTED_LENGTH] if phone else ""
+    searchable = (name, email, columns["applied_position"], columns["location"])
+    columns["search_key"] = folded(" ".join([part for part in searchable if part]))
     return columns
 
 
@@ -131,6 +137,8 @@ def forgotten() -> dict[str, object]:
 
 def lifted(value: object) -> str:
     """Text and numbers as a column shows them; anything else stays in the profile alone."""
+    if type(value) is str:
+        return value.strip()[:LIFTED_LENGTH]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     return str(value).strip()[:LIFTED_LENGTH]

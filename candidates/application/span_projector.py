@@ -2,7 +2,7 @@
 
 from typing import ClassVar, cast
 
-from candidates.application.projector import lifted
+from candidates.application.projector import REACHED, lifted
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
@@ -12,7 +12,6 @@ from candidates.domain.events import (
     CandidateProfileChanged,
     CandidateRejected,
     CandidateRetracted,
-    Status,
 )
 from eventstore.application.folding import Changes, NextRow, Occurrence
 
@@ -31,39 +30,39 @@ class StatusSpanProjector:
     schema: ClassVar[int] = 1
 
     def changes(self, recorded: Occurrence) -> Changes:
-        match cast(CandidateEvent, recorded.event):
+        event = cast(CandidateEvent, recorded.event)
+        match event:
             case CandidateAdded(profile=profile):
                 return {
-                    **_opened(Status.ADDED, recorded),
+                    **_opened(REACHED[CandidateAdded], recorded),
                     "source": lifted(profile.get("source")),
                     "until": None,
                     "recorded_until": None,
                     "undone_at": None,
                     "undone_recorded_at": None,
                 }
-            case CandidateMovedToStandby():
-                return NextRow(_opened(Status.STANDBY, recorded), _closed(recorded))
-            case CandidateInvited():
-                return NextRow(_opened(Status.INVITED, recorded), _closed(recorded))
+            case CandidateMovedToStandby() | CandidateInvited():
+                return NextRow(_opened(REACHED[type(event)], recorded), _closed(recorded))
             case CandidateRejected(reason=reason):
-                opened = _opened(Status.REJECTED, recorded) | {"reason": reason.value}
+                opened = _opened(REACHED[CandidateRejected], recorded)
+                opened["reason"] = reason.value
                 return NextRow(opened, _closed(recorded))
             case CandidateDecisionUndone(undone_version=undone_version, status=status):
-                opened = _opened(status, recorded) | {"by_undo": True}
+                opened = _opened(status.value, recorded)
+                opened["by_undo"] = True
                 return NextRow(opened, _closed(recorded), _undone(recorded), undone_version)
             case CandidateRetracted():
-                return NextRow(
-                    _opened(Status.RETRACTED, recorded), _closed(recorded), _undone(recorded)
-                )
+                opened = _opened(REACHED[CandidateRetracted], recorded)
+                return NextRow(opened, _closed(recorded), _undone(recorded))
             case CandidateProfileChanged(profile=profile):
                 return {"source": lifted(profile.get("source"))}
             case _:
                 return {}
 
 
-def _opened(status: Status, recorded: Occurrence) -> dict[str, object]:
+def _opened(status: str, recorded: Occurrence) -> dict[str, object]:
     return {
-        "status": status.value,
+        "status": status,
         "reason": "",
         "by_undo": False,
         "since": recorded.occurred_at,

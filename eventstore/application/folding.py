@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from uuid import UUID
 
-from eventstore.domain.events import DomainEvent, Metadata
+from eventstore.domain.events import DomainEvent
 
 Columns: TypeAlias = Mapping[str, object]
 """Values by the name of their column."""
@@ -29,6 +30,21 @@ Changes: TypeAlias = Columns | NextRow
 """What one event does: columns overwrite the newest row, or make the first."""
 
 
+class Provenance(Protocol):
+    """Who recorded an event, for whom, and through which door. Every Metadata is one."""
+
+    @property
+    def actor(self) -> str: ...
+    @property
+    def door(self) -> str: ...
+    @property
+    def on_behalf_of(self) -> str | None: ...
+    @property
+    def causation_id(self) -> UUID | None: ...
+    @property
+    def extra(self) -> Mapping[str, Any]: ...
+
+
 class Occurrence(Protocol):
     """What a fold may look at. Every RecordedEvent is one."""
 
@@ -43,7 +59,7 @@ class Occurrence(Protocol):
     @property
     def recorded_at(self) -> datetime: ...
     @property
-    def metadata(self) -> Metadata: ...
+    def metadata(self) -> Provenance: ...
 
 
 class Projector(Protocol):
@@ -83,9 +99,11 @@ def fold(projector: Projector, stream: Iterable[Occurrence]) -> FoldedStream:
     for recorded in stream:
         version = recorded.version
         changes = changes_of(recorded)
-        if newest is None or isinstance(changes, NextRow):
-            _apply(changes, version, rows)
-            newest = rows[-1][1]
+        if isinstance(changes, NextRow):
+            newest = _opened(changes, version, rows)
+        elif newest is None:
+            newest = {**changes}
+            rows.append((1, newest))
         else:
             newest.update(changes)
     return FoldedStream(version, rows)
@@ -94,25 +112,30 @@ def fold(projector: Projector, stream: Iterable[Occurrence]) -> FoldedStream:
 def advanced(stream: FoldedStream, version: int, changes: Changes) -> FoldedStream:
     """The stream after one more step; the given one stays as it is."""
     rows = [(opened, {**columns}) for opened, columns in stream.rows]
-    _apply(changes, version, rows)
+    if isinstance(changes, NextRow):
+        _opened(changes, version, rows)
+    elif rows:
+        rows[-1][1].update(changes)
+    else:
+        rows.append((1, {**changes}))
     return FoldedStream(version, rows)
 
 
-def _apply(changes: Changes, version: int, rows: Rows) -> None:
-    if not isinstance(changes, NextRow):
-        if rows:
-            rows[-1][1].update(changes)
-        else:
-            rows.append((1, {**changes}))
-        return
-    columns = {**(rows[-1][1] if rows else {}), **changes.columns}
-    if rows:
-        rows[-1][1].update(changes.closing)
-    if changes.marking:
-        for opened, marked in rows:
-            if opened >= changes.marked_from:
-                marked.update({c: v for c, v in changes.marking.items() if marked.get(c) is None})
-    rows.append((version, columns))
+def _opened(changes: NextRow, version: int, rows: Rows) -> dict[str, object]:
+    """The row that is opened, behind those that there are."""
+    columns, closing, marking, marked_from = changes
+    if not rows:
+        opened = {**columns}
+    else:
+        before = rows[-1][1]
+        opened = {**before, **columns}
+        before.update(closing)
+        if marking:
+            for number, marked in rows:
+                if number >= marked_from:
+                    marked.update({c: v for c, v in marking.items() if marked.get(c) is None})
+    rows.append((version, opened))
+    return opened
 
 
 class Step(NamedTuple):

@@ -1,8 +1,9 @@
 """What happened, and the envelope it travels in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID, uuid5
 
@@ -24,9 +25,11 @@ class DomainEvent:
     """Whether it says that what is personal in its stream is gone: nobody may keep it then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
-    """Who recorded an event, for whom, through which door, and because of which command."""
+class Metadata(NamedTuple):
+    """Who recorded an event, for whom, through which door, and because of which command.
+
+    A tuple, since one is made for every event that is read.
+    """
 
     actor: str
     door: str
@@ -35,7 +38,7 @@ class Metadata:
     """The id of the command. It names the events too: see `event_id_of`."""
     command_digest: str | None = None
     """What the command said, so that its id cannot be used again for something else."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = MappingProxyType({})
     """Free keys, any JSON value. A key may not be the name of a field above."""
 
 

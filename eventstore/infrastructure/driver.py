@@ -5,7 +5,7 @@ The price is that Django's query log and execute wrappers do not see them.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -57,6 +57,8 @@ STATEMENTS_KEPT = 64
 _INSERT_KEY = f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) VALUES (%s, %s)"
 
 
+_tuple: Callable[..., Any] = tuple.__new__
+"""Makes a named tuple in half the time that its own constructor takes."""
 Stored: TypeAlias = tuple[StorageRow, int, bytes | None]
 """A row, its position, and its stream's wrapped key where that was asked for."""
 
@@ -84,8 +86,11 @@ class Driver(Protocol):
         *,
         keys: bool,
         prepare: bool = True,
-    ) -> list[Stored]:
-        """What `where` and all that may follow it asks for.
+    ) -> Iterator[Stored]:
+        """What `where` and all that may follow it asks for: fetched at once, made one by one.
+
+        So what an envelope is made from is gone when the next is made, and the garbage collector
+        has half as much to look at.
 
         `prepare` keeps the plan: right where an index fits at any size of the log.
         """
@@ -166,14 +171,11 @@ class PostgreSQLDriver:
         *,
         keys: bool,
         prepare: bool = True,
-    ) -> list[Stored]:
+    ) -> Iterator[Stored]:
         cursor = psycopg.Cursor(connection)
         statement = _select(_SELECTED, where, keys=keys)
         cursor.execute(statement, parameters, prepare=prepare, binary=True)
-        return [
-            (self._row(StorageRow._make(row)), position, wrapped)
-            for position, wrapped, *row in cursor.fetchall()
-        ]
+        return ((self._row(row[2:]), row[0], row[1]) for row in cursor.fetchall())
 
     def load(
         self, connection: psycopg.Connection[Any], where: str, parameters: Sequence[object]
@@ -193,13 +195,14 @@ class PostgreSQLDriver:
         )
 
     @staticmethod
-    def _row(stored: StorageRow) -> StorageRow:
+    def _row(stored: tuple[Any, ...]) -> StorageRow:
         """Times come in the session's zone, and the hash is over their text in UTC."""
-        if not stored.occurred_at.utcoffset():
-            return stored
-        return stored._replace(
-            occurred_at=stored.occurred_at.astimezone(UTC),
-            recorded_at=stored.recorded_at.astimezone(UTC),
+        row: StorageRow = _tuple(StorageRow, stored)
+        if row.occurred_at.tzinfo is UTC:
+            return row
+        return row._replace(
+            occurred_at=row.occurred_at.astimezone(UTC),
+            recorded_at=row.recorded_at.astimezone(UTC),
         )
 
     def fetch(
@@ -251,13 +254,10 @@ class SQLiteDriver:
         *,
         keys: bool,
         prepare: bool = True,
-    ) -> list[Stored]:
-        return [
-            (self._row(StorageRow._make(row)), position, wrapped)
-            for position, wrapped, *row in self._execute(
-                connection, _select(_SELECTED_AS_TEXT, where, keys=keys), parameters
-            )
-        ]
+    ) -> Iterator[Stored]:
+        statement = _select(_SELECTED_AS_TEXT, where, keys=keys)
+        found = self._execute(connection, statement, parameters)
+        return ((self._row(row[2:]), row[0], row[1]) for row in found)
 
     def fetch(
         self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
@@ -289,23 +289,23 @@ class SQLiteDriver:
             return cursor.execute(with_question_marks(statement), values).fetchall()
 
     @staticmethod
-    def _row(stored: Any) -> StorageRow:
-        correlation_id = stored.correlation_id
-        return StorageRow(
-            UUID(hex=stored.event_id),
-            stored.stream_type,
-            UUID(hex=stored.stream_id),
-            stored.version,
-            stored.event_type,
-            stored.schema_version,
-            stored.data,
-            stored.metadata,
-            stored.personal,
-            UUID(hex=correlation_id) if correlation_id else None,
-            instant(stored.occurred_at),
-            instant(stored.recorded_at),
-            stored.hash,
+    def _row(stored: tuple[Any, ...]) -> StorageRow:
+        event_id, stream_type, stream_id, *rest, correlation_id, occurred, recorded, hash = stored
+        occurred_at = instant(occurred)
+        row: StorageRow = _tuple(
+            StorageRow,
+            (
+                UUID(hex=event_id),
+                stream_type,
+                _stream_id(stream_id),
+                *rest,
+                UUID(hex=correlation_id) if correlation_id else None,
+                occurred_at,
+                occurred_at if recorded == occurred else instant(recorded),
+                hash,
+            ),
         )
+        return row
 
 
 _DRIVERS: dict[str, Driver] = {"postgresql": PostgreSQLDriver(), "sqlite": SQLiteDriver()}
@@ -349,6 +349,12 @@ def _select(columns: str, where: str, *, keys: bool) -> str:
 @cache
 def _loading(selected: str, where: str) -> str:
     return f"{selected} WHERE {where}"
+
+
+@lru_cache(maxsize=1024)
+def _stream_id(text: str) -> UUID:
+    """A page of the log holds several events of a stream, and a UUID takes long to make."""
+    return UUID(hex=text)
 
 
 def instant(text: str) -> datetime:

@@ -30,7 +30,7 @@ SQLite has one writer at a time, which draws the next number when all earlier on
 the order of commits is the order of numbers, and whatever is committed is settled.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,14 +140,14 @@ def read_settled(
     limit: int,
     stream_types: Collection[str],
     event_types: Collection[str],
-) -> list[Stored]:
+) -> Iterator[Stored]:
     """`EventStore.read_all`, as rows. Filters cannot change what is settled: they apply to it."""
     if limit < 0:
         raise ValueError(f"A limit is not negative: {limit}.")
     after, limit = max(after, 0), min(limit, LARGEST)
     settled = settled_position(connection, after=after)
     if settled <= after:
-        return []
+        return iter(())
     where = "position > %s AND position <= %s"
     parameters: list[object] = [after, settled]
     for column, wanted in (("stream_type", stream_types), ("event_type", event_types)):

@@ -1,14 +1,16 @@
 """Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, replace
+from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 import uuid_utils.compat as uuid_utils
 
+from eventstore.application.folding import Provenance
 from eventstore.domain.content import MAX_BYTES, check_content
 from eventstore.domain.events import (
     DomainEvent,
@@ -27,24 +29,31 @@ Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 # Sorted keys and no white space: one text for one value, on every database and in every process.
 _canonical = msgspec.json.Encoder(order="sorted")
-_METADATA_FIELDS = frozenset(field.name for field in fields(Metadata))
+_METADATA_FIELDS = frozenset(Metadata._fields)
 
 
-class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True):
+_NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+
+
+class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Tells by its failure that there are free keys, or none that there should be."""
 
+    extra: ClassVar = _NO_EXTRA
     actor: str
     door: str
     on_behalf_of: str | None = None
-    causation_id: str | None = None
+    causation_id: UUID | None = None
     command_digest: str | None = None
 
 
 _known_metadata = msgspec.json.Decoder(_KnownMetadata)
-_metadata = msgspec.json.Decoder(Metadata)
 _MALFORMED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 UNREADABLE = (*_MALFORMED, KeyUnavailable, KeyError, AttributeError)
 """What reading a stored fact or its metadata may raise."""
+
+
+_tuple: Callable[..., Any] = tuple.__new__
+"""Makes a named tuple in half the time that its own constructor takes."""
 
 
 class UnreadableFact(Exception):
@@ -182,7 +191,7 @@ class EventMapper:
                 personal = key().encrypt(sealed, version=version)
             sealed_digest = personal is not None
             if sealed_digest not in open_texts:
-                shown = replace(metadata, command_digest=None) if sealed_digest else metadata
+                shown = metadata._replace(command_digest=None) if sealed_digest else metadata
                 open_texts[sealed_digest] = self._encode_metadata(shown)
             columns = (
                 event_id_of(command_id, i) if command_id else uuid_utils.uuid7(),
@@ -218,9 +227,50 @@ class EventMapper:
 
         Without a key the personal part is absent.
         """
-        private, digest = self._opened(row, position, key)
-        event = self._decode(row, position, private)
-        return envelope(row, position, event, self._decode_metadata(row, position, digest))
+        (
+            event_id,
+            stream_type,
+            stream_id,
+            version,
+            event_type,
+            schema_version,
+            data,
+            text,
+            personal,
+            correlation_id,
+            occurred_at,
+            recorded_at,
+            hash,
+        ) = row
+        try:
+            decoder = self._decoders.get((event_type, schema_version))
+            # Most events say nothing personal, and are read in a third of the time.
+            if personal is None and decoder is not None:
+                event, digest = decoder.decode(data), None
+            else:
+                event, digest = self.fact(event_type, schema_version, version, data, personal, key)
+            metadata = self.metadata_of(text, digest)
+        except UNREADABLE:
+            private, digest = self._opened(row, position, key)
+            event = self._decode(row, position, private)
+            metadata = self._decode_metadata(row, position, digest)
+        envelope: RecordedEvent = _tuple(
+            RecordedEvent,
+            (
+                event,
+                event_id,
+                stream_type,
+                stream_id,
+                version,
+                position,
+                occurred_at,
+                recorded_at,
+                metadata,
+                correlation_id,
+                hash,
+            ),
+        )
+        return envelope
 
     @staticmethod
     def _opened(
@@ -369,14 +419,32 @@ class EventMapper:
         return msgspec.convert(data, cls)
 
     @staticmethod
+    def provenance_of(text: str) -> Provenance:
+        """For who folds all of the log: made in a third of the time. Raises one of UNREADABLE."""
+        try:
+            return _known_metadata.decode(text)
+        except msgspec.ValidationError:
+            return _free_metadata(msgspec.json.decode(text), None)
+
+    @staticmethod
     def metadata_of(text: str, digest: str | None = None) -> Metadata:
         """`digest` is the one that was kept with what is personal. Raises one of UNREADABLE."""
         try:
-            _known_metadata.decode(text)
+            known = _known_metadata.decode(text)
         except msgspec.ValidationError:
             return _free_metadata(msgspec.json.decode(text), digest)
-        metadata: Metadata = _metadata.decode(text)
-        return replace(metadata, command_digest=digest) if digest else metadata
+        metadata: Metadata = _tuple(
+            Metadata,
+            (
+                known.actor,
+                known.door,
+                known.on_behalf_of,
+                known.causation_id,
+                digest or known.command_digest,
+                _NO_EXTRA,
+            ),
+        )
+        return metadata
 
     def _decode_metadata(self, row: StorageRow, position: int, digest: str | None) -> Metadata:
         try:

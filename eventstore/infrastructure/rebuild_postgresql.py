@@ -5,6 +5,7 @@ final ones from the start, and whatever a killed run left behind goes with the s
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -107,9 +108,8 @@ class _Rebuild:
         except UnreadableStream as error:
             self._explain(error.stream_id)
             raise
-        with connection.cursor() as cursor:
-            for table in self._tables.values():
-                _index(cursor, table)
+        with ThreadPoolExecutor(len(self._tables)) as pool:
+            list(pool.map(_index, self._tables.values()))
         return loaded
 
     def _range(self, ids: IdRange, progress: Callable[[int], object]) -> Loaded:
@@ -265,22 +265,23 @@ def _listed(table: ProjectionTable) -> str:
     return ", ".join(f'"{column}"' for column in table.columns)
 
 
-def _index(cursor: Any, table: ProjectionTable) -> None:
+def _index(table: ProjectionTable) -> None:
     """As the served table has it: also what somebody added by hand."""
-    cursor.execute(
-        "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
-        [table.name],
-    )
-    (schema,) = cursor.fetchone()
-    cursor.execute(_INDEXES, [table.name])
-    new = f'{SCHEMA}."{table.name}"'
-    for definition, constraint, rule in cursor.fetchall():
-        if constraint is not None:
-            cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
-            continue
-        head, _, tail = definition.partition(" USING ")
-        cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
-    cursor.execute(f"ANALYZE {new}")
+    with own_connection() as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
+            [table.name],
+        )
+        (schema,) = cursor.fetchone()
+        cursor.execute(_INDEXES, [table.name])
+        new = f'{SCHEMA}."{table.name}"'
+        for definition, constraint, rule in cursor.fetchall():
+            if constraint is not None:
+                cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
+                continue
+            head, _, tail = definition.partition(" USING ")
+            cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
+        cursor.execute(f"ANALYZE {new}")
 
 
 def _exchange(cursor: Any, table: ProjectionTable) -> None:

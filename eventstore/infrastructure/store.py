@@ -1,9 +1,8 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
@@ -93,7 +92,7 @@ class DjangoEventStore:
         except _Refused as error:
             raise self._refusal(stream_id, stated, metadata.causation_id) from error.__cause__
         # What is free to be changed by the caller is not handed on.
-        kept = replace(metadata, extra=deepcopy(metadata.extra)) if metadata.extra else metadata
+        kept = metadata._replace(extra=deepcopy(metadata.extra)) if metadata.extra else metadata
         return [
             envelope(row, position, event, kept)
             for row, position, event in zip(rows, positions, read_back, strict=True)
@@ -176,18 +175,23 @@ class DjangoEventStore:
             stored = driver.select(database.connection, where, parameters, keys=personal)
         return self._recorded(stored)
 
-    def _recorded(self, stored: list[Stored]) -> list[RecordedEvent]:
+    def _recorded(self, stored: Iterable[Stored]) -> list[RecordedEvent]:
         # Unwrapped keys live as long as this read and no longer.
         keys: dict[bytes, DataKey] = {}
+        recorded = self._mapper.recorded
         return [
-            self._mapper.recorded(row, position, self._opened(keys, row, position, wrapped))
+            recorded(
+                row,
+                position,
+                None if row.personal is None else self._opened(keys, row, position, wrapped),
+            )
             for row, position, wrapped in stored
         ]
 
     def _opened(
         self, keys: dict[bytes, DataKey], row: StorageRow, position: int, wrapped: bytes | None
     ) -> DataKey | None:
-        if wrapped is None or row.personal is None:
+        if wrapped is None:
             return None
         if wrapped not in keys:
             try:

@@ -11,13 +11,14 @@ from uuid import UUID
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eventstore.domain.events import DomainEvent, Metadata
+from eventstore.application.folding import Provenance
+from eventstore.domain.events import DomainEvent
 from eventstore.infrastructure.driver import KEY_TABLE, TABLE, instant
 from eventstore.infrastructure.keys import DataKey, Keyring
 from eventstore.infrastructure.mapper import UNREADABLE, EventMapper
 
 _COLUMNS = (
-    "event.stream_id, version, position, event_type, schema_version, data, metadata, personal, "
+    "{stream_id}, version, position, event_type, schema_version, data, metadata, personal, "
     "{occurred_at}, {recorded_at}, CASE WHEN personal IS NOT NULL THEN wrapped END"
 )
 _FROM = (
@@ -35,7 +36,7 @@ class StreamedEvent(NamedTuple):
     position: int
     occurred_at: datetime
     recorded_at: datetime
-    metadata: Metadata
+    metadata: Provenance
 
 
 class UnreadableStream(Exception):
@@ -92,11 +93,8 @@ class StreamReader:
         self, rows: Generator[tuple[Any, ...], None, None]
     ) -> Generator[tuple[UUID, list[StreamedEvent]], None, None]:
         # Written out in one place: a call for each event would be a tenth of the time.
-        decoders, fact, metadata_of = (
-            self._mapper.decoders,
-            self._mapper.fact,
-            self._mapper.metadata_of,
-        )
+        mapper = self._mapper
+        decoders, fact, provenance_of = mapper.decoders, mapper.fact, mapper.provenance_of
         make: Callable[..., StreamedEvent] = tuple.__new__
         current: Any = None
         stream_id = UUID(int=0)
@@ -121,19 +119,19 @@ class StreamReader:
                     if stream:
                         yield stream_id, stream
                     current, stream, key = id, [], None
-                    stream_id = id if isinstance(id, UUID) else UUID(hex=id)
+                    stream_id = UUID(bytes=id) if isinstance(id, bytes) else UUID(hex=id)
                 try:
                     decoder = decoders.get((event_type, schema))
                     if personal is None and decoder is not None:
-                        event, digest = decoder.decode(data), None
+                        event = decoder.decode(data)
                     else:
                         if key is None and w is not None:
                             key = self._keyring().unwrap(stream_id, w)
-                        event, digest = fact(event_type, schema, version, data, personal, key)
-                    known = metadata_of(metadata, digest)
+                        event, _ = fact(event_type, schema, version, data, personal, key)
+                    origin = provenance_of(metadata)
                 except UNREADABLE as error:
                     raise UnreadableStream(stream_id) from error
-                stream.append(make(StreamedEvent, (event, version, position, at, written, known)))
+                stream.append(make(StreamedEvent, (event, version, position, at, written, origin)))
         if stream:
             yield stream_id, stream
 
@@ -151,7 +149,10 @@ def _fetched(
     reader three times the processor time: the driver waits for each row apart.
     """
     where, parameters = "stream_type = %s AND position <= %s", [stream_type, until]
-    columns = _COLUMNS.format(occurred_at="occurred_at", recorded_at="recorded_at")
+    # Bytes are compared in a fifth of the time that a UUID takes.
+    columns = _COLUMNS.format(
+        stream_id="uuid_send(event.stream_id)", occurred_at="occurred_at", recorded_at="recorded_at"
+    )
     for bound, sign in ((ids.first, ">="), (ids.end, "<")):
         if bound is not None:
             where += f" AND event.stream_id {sign} %s"
@@ -198,7 +199,9 @@ def _sorted(
     Page after page by the index takes a quarter longer: it jumps about in the table.
     """
     columns = _COLUMNS.format(
-        occurred_at="CAST(occurred_at AS text)", recorded_at="CAST(recorded_at AS text)"
+        stream_id="event.stream_id",
+        occurred_at="CAST(occurred_at AS text)",
+        recorded_at="CAST(recorded_at AS text)",
     )
     statement = (
         f"SELECT {columns} {_FROM.format(hint='NOT INDEXED')} "

@@ -46,7 +46,6 @@ class ProjectionTable:
         self.fields = [*first, *rest]
         self.columns = [field.column for field in self.fields]
         self._defaults = {field.attname: field.get_default() for field in rest}
-        self._known = frozenset(self._defaults)
         self._picked = _picker([field.attname for field in rest])
         self._converters = [
             (number, convert)
@@ -61,13 +60,13 @@ class ProjectionTable:
         """In the order of `columns`. Raises ValueError for a column that the model lacks."""
         id = self._id_of(stream_id)
         newest = stream.rows[-1][0] if stream.rows else 0
+        defaults, picked = self._defaults, self._picked
         for opened, columns in stream.rows:
-            if not self._known.issuperset(columns):
-                raise ValueError(f"{self.name} has no {sorted(columns.keys() - self._known)[0]}.")
-            try:
-                values = self._picked(columns)
-            except KeyError:
-                values = self._picked({**self._defaults, **columns})
+            if len(columns) != len(defaults):
+                columns = {**defaults, **columns}
+            if len(columns) != len(defaults) or (values := picked(columns)) is None:
+                unknown = sorted(columns.keys() - defaults.keys())
+                raise ValueError(f"{self.name} has no {unknown[0]}.")
             if self.lists:
                 row = [id, opened, stream.version if opened == newest else None, *values]
             else:
@@ -77,9 +76,18 @@ class ProjectionTable:
             yield row
 
 
-def _picker(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """These values, in this order. `itemgetter` gives a tuple of two or more only."""
-    return itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[n] for n in names)
+def _picker(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ...] | None]:
+    """These values, in this order; None where one is missing."""
+    # It gives a tuple of two or more only.
+    pick = itemgetter(*names) if len(names) > 1 else lambda values: (values[names[0]],)
+
+    def picked(values: dict[str, Any]) -> tuple[Any, ...] | None:
+        try:
+            return pick(values)
+        except KeyError:
+            return None
+
+    return picked
 
 
 def _identity(stream_id: UUID) -> object:

@@ -85,7 +85,8 @@ def _at(position: int, what: str) -> TamperedLog:
 def _select(where: str, values: Sequence[object]) -> list[Stored]:
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        return driver_of(connection).select(connection.connection, where, values, keys=True)
+        driver = driver_of(connection)
+        return list(driver.select(connection.connection, where, values, keys=True))
 
 
 def _fetch(statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:

@@ -54,6 +54,10 @@ def run(stored: int) -> Iterator[Figure]:
 
 def _ours(count: int) -> float:
     candidates = [_candidate() for _ in range(count)]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # Plans that were made for empty tables read all of them, until autovacuum comes by.
+            cursor.execute("ANALYZE")
     service, commands = candidate_service(), map(_decision, candidates, cycle(range(3)))
     rate = count / seconds(lambda: service.handle(next(commands), RITA), times=count)
     shown = CandidateProjection.objects.filter(pk__in=candidates, version=LOADED + 1).count()

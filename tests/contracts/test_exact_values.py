@@ -207,7 +207,7 @@ INEXACT = [(1, 2), {1}, b"x", Decimal("1.0"), UUID(int=0), date(2026, 1, 1), AWK
 def test_a_value_that_would_come_back_as_another_is_refused(store: EventStore, value: Any) -> None:
     """Where any JSON may stand, nothing says what the text of another type was."""
     stream_id, plain = uuid4(), Metadata(actor="rita", door="api")
-    typed = replace(plain, extra={"k": [value]})
+    typed = plain._replace(extra={"k": [value]})
     for event, metadata, pointer in [
         (replace(AWKWARD, open={"k": [value]}), plain, "/open"),
         (replace(AWKWARD, secret={"k": value}), plain, "/secret"),

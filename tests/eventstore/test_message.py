@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -84,7 +83,7 @@ def test_neither_the_commands_digest_nor_free_metadata_leaves_the_log() -> None:
 
 
 def test_the_names_of_attributes_are_those_that_cloudevents_allows() -> None:
-    metadata = replace(recorded().metadata, causation_id=COMMAND)
+    metadata = recorded().metadata._replace(causation_id=COMMAND)
     for name in message(correlation_id=BATCH, metadata=metadata):
         assert re.fullmatch("[a-z0-9]{1,20}", name)
 

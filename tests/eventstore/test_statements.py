@@ -4,7 +4,6 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from tempfile import TemporaryFile
 from uuid import UUID, uuid4
 
@@ -103,7 +102,7 @@ def test_a_refusal_asks_once_more_whether_the_command_is_a_repeat(
     stream: UUID, command_id: UUID | None, asked: int
 ) -> None:
     stale = StreamHead(version=1)
-    metadata = replace(RITA, causation_id=command_id)
+    metadata = RITA._replace(causation_id=command_id)
     with executed() as statements, pytest.raises(ConcurrencyError):
         event_store().append("candidate", stream, [invited()], expected=stale, metadata=metadata)
     assert len(statements) == asked

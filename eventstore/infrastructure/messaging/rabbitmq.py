@@ -25,8 +25,8 @@ from eventstore.infrastructure.messaging.partitions import partition_of
 
 WINDOW = 500
 """Messages that are on their way at once."""
-CONFIRMED_WITHIN = 10.0
-ANSWERED_WITHIN = 10.0
+CONFIRMED_WITHIN = 8.0
+ANSWERED_WITHIN = 8.0
 """Seconds that the broker has for a window of messages, and for a question."""
 PREFETCH = 500
 """Messages of one partition that a consumer may hold without having acknowledged them."""
