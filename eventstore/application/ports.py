@@ -260,10 +260,10 @@ class ProjectionRows(Protocol):
     def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         """Put what `anew` gives in place of the stream's rows; it is called with these locked."""
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> set[UUID]:
         """Add a stream's rows where there are none; those there by now stay as they are.
 
-        Returns how many rows were offered.
+        Returns the streams of which there were.
         """
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:

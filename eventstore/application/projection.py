@@ -65,19 +65,22 @@ class Projection:
         """See `ProjectionRows.behind`."""
         return self._rows.behind(self._projector.stream_type, after=after, until=until)
 
-    def add_missing(self, streams: Iterable[Sequence[RecordedEvent]]) -> None:
-        """Rows of whole streams, where there are none: many at a time, and all or none."""
+    def add_missing(self, streams: Iterable[Sequence[RecordedEvent]]) -> set[UUID]:
+        """Rows of whole streams, where there are none: many at a time, and all or none.
+
+        Returns the streams of which there were.
+        """
         folded = [self._folded(stream) for stream in streams]
-        self._rows.add_missing(folded)
+        return self._rows.add_missing(folded)
 
     def begin(self, streams: Mapping[UUID, Sequence[RecordedEvent]]) -> set[UUID]:
         """Rows of streams that have none, from their first event on, all at once.
 
         Returns the streams of which another process has begun rows meanwhile, and not as far.
         """
-        self.add_missing(streams.values())
-        shown = self._rows.versions(streams.keys())
-        return {id for id, stream in streams.items() if shown.get(id, 0) < stream[-1].version}
+        taken = self.add_missing(streams.values())
+        shown = self._rows.versions(taken) if taken else {}
+        return {id for id in taken if shown.get(id, 0) < streams[id][-1].version}
 
     def advance_many(self, streams: Mapping[UUID, Sequence[RecordedEvent]]) -> set[UUID]:
         """`advance` for each stream that has rows, all at once. See `ProjectionRows.advance_many`.

@@ -281,13 +281,13 @@ class InMemoryProjectionRows:
         with self._lock:
             self.streams[stream_id] = anew()
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        count = 0
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> set[UUID]:
+        taken: set[UUID] = set()
         for stream_id, stream in streams:
             with self._lock:
-                self.streams.setdefault(stream_id, stream)
-            count += len(stream.rows)
-        return count
+                if self.streams.setdefault(stream_id, stream) is not stream:
+                    taken.add(stream_id)
+        return taken
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {

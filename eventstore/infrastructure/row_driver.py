@@ -4,8 +4,9 @@ Outside a transaction each is one of its own, whose commit does not wait for the
 takes from a read model the log brings back. The log's own commits go on waiting.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import Protocol, TypeAlias
@@ -33,6 +34,11 @@ class RowDriver(Protocol):
         self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
     ) -> None:
         """The stream's first row, which shows `version`."""
+
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        """What the rows of these streams show."""
 
     def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
         """In a transaction. Returns the streams of which a row was there; that one stays."""
@@ -77,6 +83,13 @@ class PostgreSQLRows:
         row = self._table.first_row(stream_id, version, columns)
         statement = self._insert(tuple(row), relaxed=database.autocommit)
         self._run(database, statement, self._table.stored(database, row))
+
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        statement = self._table.versions("= ANY(%s)")
+        cursor = self._cursors.of(database.connection, statement)
+        return dict(cursor.execute(statement, [list(stream_ids)], prepare=True).fetchall())
 
     def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
         calls = [(row[0], self._table.stored(database, self._table.row(*row))) for row in rows]
@@ -183,6 +196,15 @@ class SQLiteRows:
         values = self._table.stored(database, row)
         with _relaxed(database) as cursor:
             _run(cursor, self._insert(tuple(row)), values)
+
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        statement = self._table.versions("IN (SELECT value FROM json_each(?))")
+        ids = json.dumps([stream_id.hex for stream_id in stream_ids])
+        with closing(database.connection.cursor(sqlite3.Cursor)) as cursor:
+            found = cursor.execute(statement, [ids]).fetchall()
+        return {UUID(hex=stream_id): shown for stream_id, shown in found}
 
     def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
         statement = with_question_marks(self._table.insert_missing())

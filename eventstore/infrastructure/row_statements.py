@@ -95,6 +95,11 @@ class Table:
             f"({self._listed(names)}) {source}"
         )
 
+    def versions(self, among: str) -> str:
+        """Streams and what they show, of those that the condition lets through."""
+        stream, shown = self._sql[self.stream], self._sql[self.shown]
+        return f"SELECT {stream}, {shown} FROM {self._name} WHERE {stream} {among} AND {shown} > 0"
+
     def insert_missing(self) -> str:
         """Of a whole row, in the order of `row`; nothing where its key is there."""
         names = (self.stream, "version", *([self.shown] if self.lists else []), *self.columns)

@@ -56,9 +56,9 @@ class DjangoProjectionRows:
             return driver.update(database, stream_id, expected, {self._shown: version, **changes})
 
     def versions(self, stream_ids: Collection[UUID]) -> Mapping[UUID, int]:
-        newest = {f"{self._stream}__in": stream_ids, f"{self._shown}__gt": 0}
-        rows = self._model._default_manager.filter(**newest)
-        return dict(rows.values_list(self._stream, self._shown))
+        database, driver = self._driven()
+        with database.wrap_database_errors:
+            return driver.versions(database, stream_ids)
 
     def advance_many(self, streams: Mapping[UUID, Sequence[Step]]) -> set[UUID]:
         database, driver = self._driven()
@@ -81,15 +81,14 @@ class DjangoProjectionRows:
             self._rows(stream_id).delete()
             self._model._default_manager.bulk_create(self._made(stream_id, anew()))
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> set[UUID]:
         database, driver = self._driven()
-        offered, fresh = 0, iter(streams)
+        fresh, taken = iter(streams), set[UUID]()
         with transaction.atomic(), database.wrap_database_errors:
             while batch := list(islice(fresh, BATCH)):
-                offered += sum(len(stream.rows) for _, stream in batch)
                 # Who has a stream's first row has all of them: nobody mixes their own with it.
                 firsts = [(id, *_row(stream, 0)) for id, stream in batch]
-                taken = driver.insert_many(database, firsts)
+                taken |= driver.insert_many(database, firsts)
                 driver.insert_many(
                     database,
                     [
@@ -99,7 +98,7 @@ class DjangoProjectionRows:
                         for number in range(1, len(stream.rows))
                     ],
                 )
-        return offered
+        return taken
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         shown = (

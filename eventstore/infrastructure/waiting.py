@@ -40,8 +40,11 @@ class DjangoWaitingRoom:
         ]
 
     def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
-        rows = models.WaitingMessage.objects.filter(projection=projection, stream_id__in=stream_ids)
-        return set(rows.values_list("stream_id", flat=True))
+        rows = models.WaitingMessage.objects.filter(projection=projection)
+        # Mostly there is none, which is quicker asked than whether there is one of so many.
+        if not rows.exists():
+            return set()
+        return set(rows.filter(stream_id__in=stream_ids).values_list("stream_id", flat=True))
 
     def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None:
         models.WaitingMessage.objects.filter(

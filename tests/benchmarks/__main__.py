@@ -8,7 +8,7 @@ import sys
 
 from tests.benchmarks.databases import default_urls, fresh
 
-NAMES = ("append", "rehydrate", "read", "command", "replay", "publish")
+NAMES = ("append", "rehydrate", "read", "command", "replay", "publish", "consume")
 
 
 def main() -> int:
