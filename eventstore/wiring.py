@@ -56,7 +56,7 @@ from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
 from eventstore.infrastructure import log
-from eventstore.infrastructure.background import OnceInBackground
+from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
 from eventstore.infrastructure.identity import accept_log, log_id
@@ -598,7 +598,11 @@ def repair_all() -> None:
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
-        streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        try:
+            streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        except Exception as error:  # noqa: BLE001  # the next has its turn all the same
+            logger.error("%s stays behind: %s", name, told(error))
+            continue
         if streams > REPAIRED_ON_THE_SIDE:
             logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 
