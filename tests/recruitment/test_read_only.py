@@ -53,7 +53,7 @@ def elsewhere(read_only: None) -> Iterator[None]:
         name="Ann",
         status="ADDED",
         score=80.0,
-        profile='{"name": "Ann"}',
+        profile={"name": "Ann"},
         position=2,
         added_position=1,
         added_at="2026-01-01T00:00Z",
