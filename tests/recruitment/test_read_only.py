@@ -47,13 +47,14 @@ def api(user_in: Callable[..., User], client_of: Callable[..., APIClient]) -> AP
 @pytest.fixture
 def elsewhere(read_only: None) -> Iterator[None]:
     """A system that is fed by messages, with rows and without a log."""
+    profile: Any = {"name": "Ann"}
     CandidateProjection.objects.create(
         pk=CANDIDATE_ID,
         version=2,
         name="Ann",
         status="ADDED",
         score=80.0,
-        profile={"name": "Ann"},
+        profile=profile,
         position=2,
         added_position=1,
         added_at="2026-01-01T00:00Z",
