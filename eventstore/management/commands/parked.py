@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from eventstore import wiring
 from eventstore.application.parking import ParkedStream
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import AnotherLog, UndecodableEvent
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             return
         try:
             left = [self._act(action, one) for one in chosen]
-        except (UndecodableEvent, wiring.NothingToGoOnFrom) as error:
+        except (AnotherLog, UndecodableEvent, wiring.NothingToGoOnFrom) as error:
             raise CommandError(str(error)) from error
         still = [one for one in left if one]
         self.stdout.write(f"{len(chosen) - len(still)} released, {len(still)} parked again")
