@@ -185,6 +185,7 @@ def test_without_a_log_the_page_of_a_candidate_says_where_its_history_is(
         ("replay", "--check"),
         ("replay", "--stream", str(CANDIDATE_ID)),
         ("verify_log",),
+        ("publish", "--once"),
     ],
 )
 def test_without_a_log_what_would_read_it_is_refused(
