@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -96,7 +97,7 @@ def shown() -> dict[UUID, int]:
 
 def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: Client) -> None:
     recorded = fed.sent_lives()
-    assert consume() == "done: candidates at 10, status_spans at 10\n"
+    assert consume() == "done: candidates at 10, candidate_spans at 10\n"
     assert shown() == {one.stream_id: one.version for one in recorded}
     assert LogIdentity.objects.get().log_id == LOG
     assert not StorageEvent.objects.exists()
@@ -105,7 +106,7 @@ def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: C
 
 def test_one_read_model_may_be_built_alone(fed: Fed) -> None:
     fed.sent_lives()
-    assert consume("--projection", "status_spans") == "done: status_spans at 10\n"
+    assert consume("--projection", "candidate_spans") == "done: candidate_spans at 10\n"
     assert shown() == {}
 
 
@@ -192,7 +193,7 @@ def test_its_rows_are_repaired_from_messages_and_never_from_a_log(fed: Fed) -> N
         call_command("parked", "retry", stdout=io.StringIO())
     parked = set(ParkedStream.objects.values_list("projection", "version", "error"))
     error = "EventsMissing: event 2 never came"
-    assert parked == {("candidates", 2, error), ("status_spans", 2, error)}
+    assert parked == {("candidates", 2, error), ("candidate_spans", 2, error)}
     fed.sent(second)
     consume()
     assert shown() == {first.stream_id: 3}
@@ -247,7 +248,7 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
     consume()
     Checkpoint.objects.filter(pk="candidates").update(schema=9)
     ParkedStream.objects.create(
-        projection="status_spans",
+        projection="candidate_spans",
         stream_id=uuid4(),
         version=1,
         event_type="",
@@ -256,7 +257,7 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
     )
     first, second = problems(client)
     assert first.startswith("candidates: rows are of schema 9, the code is of 1. Build them anew")
-    assert second.startswith("status_spans: 1 stream is parked")
+    assert second.startswith("candidate_spans: 1 stream is parked")
 
 
 def strays(action: str) -> str:
@@ -349,6 +350,39 @@ def test_a_retry_asks_the_feed_that_the_settings_name(
         assert shown() == {stream_id: 1}
         assert deliveries()["candidates"].retry(stream_id) is None
     assert shown() == {stream_id: 3}
+
+
+def test_a_retry_takes_nothing_from_the_feed_of_another_log(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = fed.stored(added(), noted(), invited())
+    fed.sent(first, third)
+    consume()
+    WaitingMessage.objects.update(kept_at="2026-01-01T00:00Z")
+    consume()
+    foreign = json.loads(body_of(second)) | {"source": uuid4().urn}
+
+    class Foreign:
+        def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
+            return [json.dumps(foreign).encode()]
+
+    monkeypatch.setattr("eventstore.wiring.event_feed", Foreign)
+    with pytest.raises(CommandError, match="A message comes from the log"):
+        call_command("parked", "retry", stdout=io.StringIO())
+    assert shown() == {first.stream_id: 1}
+
+
+def test_what_is_imported_is_shown_once_its_messages_have_come(fed: Fed) -> None:
+    here = Path(__file__).parent.parent / "candidates"
+    files = [str(here / "history.csv"), "--map", str(here / "history_map.json")]
+    with override_settings(READ_ONLY=False):
+        call_command("import_history", *files, stdout=io.StringIO(), stderr=io.StringIO())
+        assert shown() == {}
+        recorded = event_store().read_all(limit=100)
+        for event in cloud_events(recorded):
+            fed.bus.put("readers", 0, json.dumps(event).encode())
+        consume()
+    assert shown() == {one.stream_id: one.version for one in recorded}
 
 
 @pytest.fixture
