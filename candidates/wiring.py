@@ -29,6 +29,8 @@ from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound
 from eventstore.wiring import in_one_transaction as in_one_transaction
+from eventstore.wiring import require_log as require_log
+from eventstore.wiring import require_writable as require_writable
 
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 
@@ -46,6 +48,7 @@ def candidate_service() -> CandidateService:
         eventstore.publisher(),
         eventstore.snapshots(),
         eventstore.unit_of_work,
+        read_only=settings.READ_ONLY,
     )
 
 
@@ -66,7 +69,12 @@ def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) ->
 
 
 def repair() -> int:
-    """Bring every row that is missing or behind up to the log. Returns how many streams had one."""
+    """Bring every row that is missing or behind up to the log. Returns how many streams had one.
+
+    None, and nothing is done, where messages alone feed the rows.
+    """
+    if settings.EVENT_DELIVERY == "bus":
+        return 0
     return max(eventstore.repair(name).streams for name in PROJECTIONS)
 
 
@@ -76,7 +84,11 @@ def shown_end(*, after: int = 0) -> int:
 
 
 def history(candidate_id: UUID, *, after: int = 0, until: int | None = None) -> list[RecordedEvent]:
-    """Events with `after < version <= until`, the oldest first. Raises AggregateNotFound."""
+    """Events with `after < version <= until`, the oldest first.
+
+    Raises AggregateNotFound, and LogNotHere.
+    """
+    require_log()
     store = eventstore.event_store()
     recorded = store.read_stream(candidate_id, after=after, until=until)
     first = recorded or (store.read_stream(candidate_id, until=1) if after else [])
@@ -88,7 +100,7 @@ def history(candidate_id: UUID, *, after: int = 0, until: int | None = None) -> 
 def candidate_at(candidate_id: UUID, moment: Moment) -> CandidateProjection:
     """The row as it was, folded from the events anew; it is in no table.
 
-    Raises AggregateNotFound, and what `past_of` does.
+    Raises AggregateNotFound, LogNotHere, and what `past_of` does.
     """
     version, columns = past_columns(history(candidate_id), moment, now=timezone.now())
     return CandidateProjection(id=candidate_id, version=version, **columns)
@@ -115,6 +127,8 @@ def _service(
     publisher: EventPublisher,
     snapshots: Snapshots | None = None,
     unit_of_work: UnitOfWork = nullcontext,
+    *,
+    read_only: bool = False,
 ) -> CandidateService:
     return CandidateService(
         store=store,
@@ -122,5 +136,6 @@ def _service(
         snapshots=snapshots,
         unit_of_work=unit_of_work,
         threshold=settings.SCORE_THRESHOLD,
+        read_only=read_only,
         new_id=uuid_utils.uuid7,
     )

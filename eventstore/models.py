@@ -112,7 +112,7 @@ class Snapshot(models.Model):
 
 
 class Checkpoint(models.Model):
-    """How far a projection has handled the log, and with which of its schemas."""
+    """How far a projection, or a relay to a broker, has handled the log, and by which schema."""
 
     projection = models.CharField(max_length=100, primary_key=True)
     # Of an event at or below the settled position; 0 before the first.
@@ -120,6 +120,10 @@ class Checkpoint(models.Model):
     schema = models.PositiveSmallIntegerField()
     # The heartbeat of whoever follows the log, also while there is nothing to do.
     seen_at = models.DateTimeField(null=True)
+    # Why it gets no further; empty where nothing is in its way.
+    blocked_by = models.CharField(max_length=500, default="")
+    # The highest position that came in a message. Lower ones may be missing: it is only shown.
+    received = models.BigIntegerField(default=0)
 
     class Meta:
         default_permissions = ()
@@ -153,6 +157,46 @@ class ParkedStream(models.Model):
 
     def __str__(self) -> str:
         return f"{self.projection} {self.stream_id}/{self.version}"
+
+
+class WaitingMessage(models.Model):
+    """A message that a projection cannot apply yet, as it came: out of its turn, or unreadable."""
+
+    projection = models.CharField(max_length=100)
+    stream_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    # It may say something personal, until it is applied or the stream's erasure comes.
+    body = models.BinaryField()
+    erases = models.BooleanField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["projection", "stream_id", "version"], name="eventstore_waiting_message"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["projection", "kept_at"], name="eventstore_waiting_since"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.projection} {self.stream_id}/{self.version}"
+
+
+class StrayMessage(models.Model):
+    """A message that does not say which stream it belongs to, as it came."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    body = models.BinaryField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.digest
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode

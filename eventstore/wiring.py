@@ -9,44 +9,73 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from eventstore.application.comparison import Comparison, Finding
 from eventstore.application.comparison import Different as Different
+from eventstore.application.comparison import UnreadableRows as UnreadableRows
+from eventstore.application.consumption import Consumption
 from eventstore.application.delivery import Delivery
 from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
 from eventstore.application.delivery import NotParked as NotParked
 from eventstore.application.folding import Projector
 from eventstore.application.follower import Follower
-from eventstore.application.ports import Checkpoints, EventPublisher, EventStore, ParkedStreams
+from eventstore.application.inbox import Inbox
+from eventstore.application.intake import Intake
+from eventstore.application.ports import (
+    Checkpoint,
+    Checkpoints,
+    EventBus,
+    EventConsumer,
+    EventFeed,
+    EventPublisher,
+    EventStore,
+    Message,
+    ParkedStreams,
+    WaitingRoom,
+)
 from eventstore.application.projection import Projection
+from eventstore.application.received import ReceivedDelivery, WaitingStreams
+from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
-from eventstore.application.replay import Rebuilds, Replay, Replayed
+from eventstore.application.replay import Rebuilds, Replay
+from eventstore.application.replay import Replayed as Replayed
+from eventstore.application.replay import WorkerDied as WorkerDied
 from eventstore.application.snapshots import Snapshots
-from eventstore.application.status import ProjectionStatus
+from eventstore.application.status import (
+    ConsumedProjection,
+    ConsumerStatus,
+    ProjectionStatus,
+    PublisherStatus,
+)
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
+from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
 from eventstore.infrastructure import log
-from eventstore.infrastructure.background import OnceInBackground
+from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
-from eventstore.infrastructure.identity import log_id
+from eventstore.infrastructure.feed import HTTPEventFeed
+from eventstore.infrastructure.identity import accept_log, log_id
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
+from eventstore.infrastructure.lag import publisher_status as _publisher_status
 from eventstore.infrastructure.lag import statuses
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
+from eventstore.infrastructure.messaging.asyncapi import document
 from eventstore.infrastructure.messaging.local import (
     InTransactionPublisher,
     LocalEventPublisher,
     OnCommitPublisher,
 )
-from eventstore.infrastructure.messaging.message import cloud_event
+from eventstore.infrastructure.messaging.message import cloud_event, decode, encode, redacted
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
@@ -65,6 +94,7 @@ from eventstore.infrastructure.transactions import in_one_transaction as in_one_
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import Verification
+from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.models import StorageEvent
 
 logger = logging.getLogger(__name__)
@@ -72,15 +102,20 @@ logger = logging.getLogger(__name__)
 REPAIRED_ON_THE_SIDE = 1000
 """Streams, by a web process after its first command. More than that is for `manage.py follow`."""
 
+TRANSIENT = (InterfaceError, OperationalError)
+"""Say nothing of the event: the database is locked or gone."""
+
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, keyring=lambda: keyring(), clock=timezone.now)
 _snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
 _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
+_room = DjangoWaitingRoom(clock=timezone.now)
 _local = LocalEventPublisher()
 _projections: dict[str, Projection] = {}
 _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
+_rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
 _shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
@@ -98,17 +133,20 @@ def register_events(
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
-    projection = Projection(projector, rows=DjangoProjectionRows(model), store=_store)
+    if _models.setdefault(projector.name, model) is not model:
+        raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
+    rows = DjangoProjectionRows(model)
+    projection = Projection(projector, rows=rows, source=_store)
     delivery = Delivery(
         projection,
-        store=_store,
+        source=_store,
         parked=_parked,
         savepoint=transaction.atomic,
-        transient=(InterfaceError, OperationalError),
+        transient=TRANSIENT,
     )
     _projections[projection.name] = projection
     _projectors[projection.name] = projector
-    _models[projection.name] = model
+    _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
     _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(delivery)
@@ -118,6 +156,18 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
 def keyring() -> Keyring:
     """Made from PERSONAL_DATA_KEYS when it is first needed."""
     return _keyring(tuple(settings.PERSONAL_DATA_KEYS))
+
+
+def require_writable() -> None:
+    """Raises ReadOnly where this system takes no commands."""
+    if settings.READ_ONLY:
+        raise ReadOnly
+
+
+def require_log() -> None:
+    """Raises LogNotHere in a system that is fed by messages and has no log of its own."""
+    if not _has_log():
+        raise LogNotHere
 
 
 def settled_position() -> int:
@@ -163,6 +213,40 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
     return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
 
 
+def stream_feed(
+    stream_id: UUID, *, after: int, limit: int, event_types: Collection[str] = ()
+) -> list[RecordedEvent]:
+    """Of one stream what `EventStore.read_all` gives of all. Raises what that raises."""
+    end = _store.settled_end()
+    if after > end:
+        raise CursorBeyondLog(after=after, last=end)
+    wanted = [
+        recorded
+        for recorded in _store.read_stream(stream_id)
+        if after < recorded.position <= end
+        and (not event_types or recorded.event.event_type in event_types)
+    ]
+    return wanted[:limit]
+
+
+def asyncapi() -> dict[str, Any]:
+    """What goes over the broker, described."""
+    return document(_mapper)
+
+
+def message_encoder() -> Callable[[RecordedEvent], bytes]:
+    """What a broker carries of an event. Mints the log's id when there is none."""
+    source = log_id()
+    omit = settings.EVENT_BUS_PERSONAL_DATA == "omit"
+    data_of = _mapper.open_data_of if omit else _mapper.data_of
+    return lambda recorded: encode(recorded, source=source, data=data_of(recorded.event))
+
+
+def decode_message(body: bytes) -> Message:
+    """See `messaging.message.decode`."""
+    return decode(body, _mapper)
+
+
 def snapshots() -> Snapshots:
     return _snapshots
 
@@ -180,7 +264,7 @@ def publisher() -> EventPublisher:
     match settings.EVENT_DELIVERY:
         case "in_transaction":
             return _in_transaction
-        case "follow":
+        case "follow" | "bus":
             return silent_publisher()
     return _on_commit
 
@@ -227,13 +311,19 @@ def replay(names: Collection[str], *, workers: int = 1, batch_size: int = BATCH_
 
 
 def replay_stream(names: Collection[str], stream_id: UUID) -> Replayed:
-    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound."""
+    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound.
+
+    It is parked for a projection that fails on it, and no longer parked for one that does not.
+    """
     recorded, chosen = _folded_by(names, stream_id)
-    rows = 0
+    rows = parked = 0
     for projection in chosen:
-        rows += projection.rebuild(stream_id)
-        _parked.release(projection.name, stream_id)
-    return Replayed(events=len(recorded), rows=rows, parked=0)
+        rebuilt, failure = projection.rebuild(stream_id)
+        rows += rebuilt
+        if failure is not None:
+            _parked.park(projection.name, stream_id, **failure._asdict())
+        parked += failure is not None or _deliveries[projection.name].retry(stream_id) is not None
+    return Replayed(events=len(recorded), rows=rows, parked=parked)
 
 
 def _folded_by(
@@ -296,7 +386,97 @@ def trial_store() -> EventStore:
 
 def deliveries() -> Mapping[str, Delivery]:
     """By the name of their projection."""
-    return _deliveries
+    return _received_deliveries(_inbox()) if settings.EVENT_DELIVERY == "bus" else _deliveries
+
+
+def waiting_room() -> WaitingRoom:
+    return _room
+
+
+def event_feed() -> EventFeed | None:
+    """Of the system whose messages this one is fed by, where EVENT_FEED_URL names it."""
+    if not settings.EVENT_FEED_URL:
+        return None
+    return HTTPEventFeed(settings.EVENT_FEED_URL, token=settings.EVENT_FEED_TOKEN)
+
+
+def intake(names: Collection[str]) -> Intake:
+    """Of messages into these projections."""
+    inbox = _inbox()
+    return _intake(inbox, _chosen(names, _received_deliveries(inbox)))
+
+
+def consumption(
+    names: Collection[str],
+    *,
+    connect: Callable[[], EventConsumer],
+    sleep: Callable[[float], object] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Consumption:
+    """Of these projections, from what `connect` gives."""
+    inbox = _inbox()
+    chosen = _chosen(names, _received_deliveries(inbox))
+    return Consumption(
+        chosen,
+        _intake(inbox, chosen),
+        connect=connect,
+        checkpoints=_checkpoints,
+        parked=_parked,
+        room=_room,
+        monotonic=time.monotonic,
+        clock=timezone.now,
+        sleep=sleep,
+        stopped=stopped,
+    )
+
+
+def _has_log() -> bool:
+    fed = settings.EVENT_DELIVERY == "bus" and settings.READ_ONLY
+    return not fed or StorageEvent.objects.exists()
+
+
+def _inbox() -> Inbox:
+    return Inbox(
+        decode=decode_message, accept=lambda log: accept_log(log, read_only=settings.READ_ONLY)
+    )
+
+
+def _intake(inbox: Inbox, chosen: Sequence[ReceivedDelivery]) -> Intake:
+    return Intake(
+        chosen,
+        inbox=inbox,
+        room=_room,
+        parked=_parked,
+        checkpoints=_checkpoints,
+        transaction=in_one_transaction,
+        transient=TRANSIENT,
+    )
+
+
+def _chosen(
+    names: Collection[str], deliveries: Mapping[str, ReceivedDelivery]
+) -> list[ReceivedDelivery]:
+    return [delivery for name, delivery in deliveries.items() if name in names]
+
+
+def _received_deliveries(inbox: Inbox) -> dict[str, ReceivedDelivery]:
+    """By the name of their projection."""
+    found = {}
+    for name, projector in _projectors.items():
+        source = WaitingStreams(name, room=_room, decode=inbox.decode, clock=timezone.now)
+        found[name] = ReceivedDelivery(
+            Projection(projector, rows=_rows[name], source=source),
+            source=source,
+            parked=_parked,
+            savepoint=transaction.atomic,
+            transient=TRANSIENT,
+            inbox=inbox,
+            room=_room,
+            redact=lambda body: redacted(body, _mapper),
+            feed=event_feed(),
+            clock=timezone.now,
+        )
+    return found
 
 
 def repair(
@@ -327,9 +507,80 @@ def follower(
 
 
 def projection_statuses() -> list[ProjectionStatus]:
-    """See `lag.statuses`."""
+    """None where messages feed the read models. See `lag.statuses`."""
+    if settings.EVENT_DELIVERY == "bus":
+        return []
     followed = settings.EVENT_DELIVERY == "follow"
     return statuses(_projections.values(), _checkpoints, _parked, followed=followed)
+
+
+def publisher_status() -> PublisherStatus | None:
+    """None where this deployment relays nothing. See `lag.publisher_status`."""
+    relays = settings.EVENT_BUS_URL and _has_log()
+    return _publisher_status(_checkpoints) if relays else None
+
+
+def consumer_status() -> ConsumerStatus | None:
+    """None where the read models are fed in another way than by messages."""
+    if settings.EVENT_DELIVERY != "bus":
+        return None
+    kept, parked, waiting = _checkpoints.all(), _parked.count(), _room.count()
+    projections = []
+    for name, projection in _projections.items():
+        checkpoint = kept.get(name, Checkpoint(0, projection.schema, None))
+        count = waiting.get(name)
+        projections.append(
+            ConsumedProjection(
+                name=name,
+                received=checkpoint.received,
+                schema=projection.schema,
+                stored_schema=checkpoint.schema,
+                parked=parked.get(name, 0),
+                waiting=count.messages if count else 0,
+                waiting_since=count.oldest if count else None,
+                seen_at=checkpoint.seen_at,
+            )
+        )
+    return ConsumerStatus(projections=projections, strays=_room.count_strays())
+
+
+def event_bus() -> EventBus:
+    """The broker in EVENT_BUS_URL; its library is imported here alone.
+
+    Raises ImproperlyConfigured where none is set.
+    """
+    url, topic = settings.EVENT_BUS_URL, settings.EVENT_BUS_TOPIC
+    partitions = settings.EVENT_BUS_PARTITIONS
+    scheme = url.partition(":")[0]
+    if scheme in ("amqp", "amqps"):
+        from eventstore.infrastructure.messaging.rabbitmq import RabbitMQ
+
+        try:
+            return RabbitMQ(url, encode=message_encoder, topic=topic, partitions=partitions)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"EVENT_BUS_URL: {error}") from None
+    if scheme == "kafka":
+        from eventstore.infrastructure.messaging.kafka import Kafka
+
+        return Kafka(url, encode=message_encoder, topic=topic, partitions=partitions)
+    raise ImproperlyConfigured("EVENT_BUS_URL is not set: there is no broker to talk to.")
+
+
+def relay(
+    publisher: EventPublisher,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Relay:
+    """Of the log to this publisher."""
+    return Relay(
+        publisher,
+        store=_store,
+        checkpoints=_checkpoints,
+        monotonic=time.monotonic,
+        sleep=sleep,
+        stopped=stopped,
+    )
 
 
 def _repair(delivery: Delivery) -> Repair:
@@ -348,7 +599,11 @@ def repair_all() -> None:
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
-        streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        try:
+            streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        except Exception as error:  # noqa: BLE001  # the next has its turn all the same
+            logger.error("%s stays behind: %s", name, told(error))
+            continue
         if streams > REPAIRED_ON_THE_SIDE:
             logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 

@@ -20,7 +20,9 @@ from eventstore.domain.exceptions import (
     CommandReused,
     DomainError,
     InvalidValue,
+    LogNotHere,
     NotPermitted,
+    ReadOnly,
     StaleVersion,
 )
 
@@ -31,8 +33,10 @@ _STATUS: Sequence[tuple[type[DomainError], int]] = [
     (InvalidValue, 400),
     (NotPermitted, 403),
     (AggregateNotFound, 404),
+    (LogNotHere, 404),
     (StaleVersion, 412),
     (CommandReused, 422),
+    (ReadOnly, 503),
     (DomainError, 409),
 ]
 

@@ -29,7 +29,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200, or 503 with what is in the way. A handful of small queries.
 
-    With `?projections=1` also what keeps read models from showing what the log says.
+    With `?projections=1` also what keeps read models, here or behind a broker, from showing what
+    the log says.
     """
     problems = _problems()
     if not problems and request.GET.get("projections") == "1":
@@ -61,9 +62,13 @@ def _problems() -> list[str]:
 def _projection_problems() -> list[str]:
     try:
         now, statuses = timezone.now(), wiring.projection_statuses()
+        publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
     except (CursorBeyondLog, UnsafeLogRead) as error:
         return [str(error)]
-    return [trouble for status in statuses for trouble in status.troubles(now)]
+    troubles = [trouble for status in statuses for trouble in status.troubles(now)]
+    troubles += publisher.troubles(now) if publisher else ()
+    troubles += consumer.troubles(now) if consumer else ()
+    return troubles
 
 
 @cache

@@ -6,13 +6,14 @@ import math
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
+from eventstore.application.naming import checked_name
 from recruitment.problem import PROBLEM
 
 env = environ.Env()
@@ -65,7 +66,10 @@ SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 # Whether a command on a candidate has to say in If-Match which version it was decided on.
 REQUIRE_IF_MATCH: bool = env.bool("REQUIRE_IF_MATCH", default=False)
 
-DELIVERIES = ("on_commit", "in_transaction", "follow")
+# Whether commands are refused: for backups and upgrades, and for a system that only consumes.
+READ_ONLY: bool = env.bool("READ_ONLY", default=False)
+
+DELIVERIES = ("on_commit", "in_transaction", "follow", "bus")
 
 
 def event_delivery(name: str) -> str:
@@ -78,6 +82,84 @@ def event_delivery(name: str) -> str:
 
 # How this deployment's read models are fed.
 EVENT_DELIVERY = event_delivery(env.str("EVENT_DELIVERY", default="on_commit"))
+
+
+BROKERS = ("amqp", "amqps", "kafka")
+
+
+def event_bus_url(url: str) -> str:
+    """No broker where nothing is set. Its text is not shown: a password may stand in it."""
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        hosts = [urlsplit(f"//{host}") for host in parts.netloc.rpartition("@")[2].split(",")]
+        found = all(host.hostname and (host.port or 1) for host in hosts)
+    except ValueError:
+        found = False
+    else:
+        if parts.scheme not in BROKERS:
+            raise ImproperlyConfigured(
+                f"EVENT_BUS_URL is of {parts.scheme or 'no scheme'}; it is one of RabbitMQ "
+                "(amqp://user:password@host:5672/vhost, amqps://…) or Kafka (kafka://host:9092,…)."
+            )
+    if not found:
+        raise ImproperlyConfigured(
+            "EVENT_BUS_URL does not say where the broker is: it needs a host, and a port is a "
+            "number up to 65535."
+        )
+    return url
+
+
+def name_on_broker(setting: str, *, default: str) -> str:
+    try:
+        return checked_name(env.str(setting, default=default))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{setting}: {error}") from None
+
+
+def event_bus_partitions(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,3}", text) or int(text) > 1024:
+        raise ImproperlyConfigured(
+            f"EVENT_BUS_PARTITIONS is {text!r}; it is a number from 1 to 1024."
+        )
+    return int(text)
+
+
+def event_bus_personal_data(choice: str) -> str:
+    if choice not in ("include", "omit"):
+        raise ImproperlyConfigured(f"EVENT_BUS_PERSONAL_DATA is {choice!r}; it is include or omit.")
+    return choice
+
+
+# The broker that `manage.py publish` relays the log to, and `manage.py consume` receives it from.
+EVENT_BUS_URL = event_bus_url(env.str("EVENT_BUS_URL", default=""))
+# Where on the broker the log is: systems that share a broker have one each.
+EVENT_BUS_TOPIC = name_on_broker("EVENT_BUS_TOPIC", default="recruitment.events")
+# The consuming system that this deployment is, or is part of.
+EVENT_BUS_GROUP = name_on_broker("EVENT_BUS_GROUP", default="recruitment")
+# One number for all groups and for ever: it decides where a candidate's messages go.
+EVENT_BUS_PARTITIONS = event_bus_partitions(env.str("EVENT_BUS_PARTITIONS", default="8"))
+EVENT_BUS_PERSONAL_DATA = event_bus_personal_data(
+    env.str("EVENT_BUS_PERSONAL_DATA", default="include")
+)
+
+
+def event_feed(url: str, token: str) -> tuple[str, str]:
+    if bool(url) != bool(token):
+        raise ImproperlyConfigured("EVENT_FEED_URL and EVENT_FEED_TOKEN go together.")
+    if url and not re.fullmatch(r"https?://[^\s/?#]+/[^\s?#]*", url):
+        raise ImproperlyConfigured(
+            f"EVENT_FEED_URL is {url!r}; it is the feed's address, such as "
+            "https://tracker.example.org/api/v1/events/."
+        )
+    return url, token
+
+
+# Where a system that is fed by messages asks for those that never came.
+EVENT_FEED_URL, EVENT_FEED_TOKEN = event_feed(
+    env.str("EVENT_FEED_URL", default=""), env.str("EVENT_FEED_TOKEN", default="")
+)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -133,6 +215,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "recruitment.context.read_only",
             ],
         },
     },
@@ -171,6 +254,8 @@ DATABASES = {
 }
 # Where `manage.py eventstore_schema` keeps what every version of every event looks like.
 EVENT_SCHEMAS = BASE_DIR / "recruitment" / "docs" / "events.schema.json"
+# Where `manage.py eventstore_asyncapi` describes what goes over the broker.
+EVENT_ASYNCAPI = BASE_DIR / "recruitment" / "docs" / "asyncapi.json"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -279,6 +364,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "APPEND_COMPONENTS": {"schemas": {"Problem": PROBLEM}},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "recruitment.schema.share",
+    ],
 }
 
 LOGGING = {
@@ -295,5 +384,7 @@ LOGGING = {
             "formatter": "plain",
         }
     },
+    # What a broker's clients have to say of a lost connection is said by who tries again.
+    "loggers": {"pika": {"level": "CRITICAL"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

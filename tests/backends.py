@@ -1,8 +1,11 @@
 """What a test may need besides the code, and what to do where it is missing."""
 
 import os
+from functools import cache
 
+import pika
 import pytest
+from pika.exceptions import AMQPError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -27,3 +30,22 @@ def redis_url() -> str:
             reachable = False
     require("redis", reachable=reachable)
     return url
+
+
+BROKER = os.environ.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+"""The RabbitMQ that tests may use: one elsewhere, or the one on this machine."""
+
+
+def rabbitmq_url() -> str:
+    """Of the RabbitMQ to test with; skips where there is none."""
+    require("rabbitmq", reachable=reachable_rabbitmq(BROKER))
+    return BROKER
+
+
+@cache
+def reachable_rabbitmq(url: str) -> bool:
+    try:
+        pika.BlockingConnection(pika.URLParameters(url)).close()
+    except AMQPError:
+        return False
+    return True

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -25,7 +26,12 @@ from candidates.models import CandidateProjection, CandidateQuerySet
 from candidates.wiring import candidate_at, history
 from eventstore.admin.view_only import ListedValuesFilter, ViewOnlyAdmin
 from eventstore.application.past import AtVersion
-from eventstore.domain.exceptions import AggregateNotFound, DomainError, UndecodableEvent
+from eventstore.domain.exceptions import (
+    AggregateNotFound,
+    DomainError,
+    LogNotHere,
+    UndecodableEvent,
+)
 
 _ALWAYS = (("status_label", "status_since"), ("score", "applied_position", "source"))
 _WHERE_THERE = ("due_on", "rejection_reason", "rejection_note")
@@ -100,7 +106,7 @@ class CandidateAdmin(ViewOnlyAdmin):
         return path(route, page, name=f"candidates_candidateprojection_{name}")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(DECIDE)
+        return request.user.has_perm(DECIDE) and not settings.READ_ONLY
 
     def get_fieldsets(
         self, request: HttpRequest, obj: CandidateProjection | None = None
@@ -120,7 +126,7 @@ class CandidateAdmin(ViewOnlyAdmin):
             raise Http404("A version is a number from 1 on.")
         try:
             return candidate_at(candidate.pk, AtVersion(int(version)))
-        except (AggregateNotFound, UndecodableEvent) as error:
+        except (AggregateNotFound, LogNotHere, UndecodableEvent) as error:
             raise Http404(str(error)) from error
 
     def render_change_form(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.auth.models import User
@@ -17,6 +18,7 @@ from candidates.admin.decision_forms import FORMS, DecisionForm, Seen
 from candidates.admin.decisions import carry_out, proposals, shown_now
 from candidates.application.commands import DECIDE
 from candidates.models import CandidateProjection
+from eventstore.domain.exceptions import ReadOnly
 
 MOST_AT_ONCE = 500
 
@@ -32,6 +34,9 @@ def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> HttpResp
         raise Http404(f"There is no decision named {kind}.")
     if not (model_admin.has_view_permission(request) and request.user.has_perm(DECIDE)):
         raise PermissionDenied
+    if settings.READ_ONLY:
+        messages.error(request, str(ReadOnly()))
+        return redirect("admin:candidates_candidateprojection_changelist")
     if request.method != "POST" and not request.GET.getlist("candidate"):
         # Where a login that ended in between leads back to, and a reload of the report.
         messages.warning(request, "Nothing was decided now: choose the candidates again.")

@@ -16,7 +16,7 @@ from eventstore.api.filters import ReadFilter, StrictFilterSet
 from eventstore.api.parameters import (
     LAST_POSITION,
     decimal,
-    instant,
+    instant_in_utc,
     short_text,
     whole_number,
 )
@@ -41,6 +41,11 @@ def _searched(name: str, text: str) -> str:
     return text
 
 
+_LIFTED = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+_SCORE = {"type": "number", "minimum": 0, "maximum": 100}
+_TIME = {"type": "string", "format": "date-time"}
+_POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
+_SEARCH = {"type": "string", "minLength": INDEXED, "maxLength": LONGEST_SEARCH}
 _score = partial(decimal, minimum=0, maximum=100)
 _position = partial(whole_number, minimum=0, maximum=LAST_POSITION)
 
@@ -51,33 +56,43 @@ class CandidateFilter(StrictFilterSet):
     status = django_filters.ChoiceFilter(
         choices=[(status.value, status.value) for status in Status]
     )
-    source = ReadFilter("source", _lifted, help_text="The profile's, exactly.")
+    source = ReadFilter("source", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
     position = ReadFilter(
         "position",
         _lifted,
+        schema=_LIFTED,
         field_name="applied_position",
         help_text="The profile's, exactly: what the candidate applied for.",
     )
-    owner = ReadFilter("owner", _lifted, help_text="The profile's, exactly.")
+    owner = ReadFilter("owner", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
     tag = ReadFilter(
         "tag",
         _lifted,
+        schema=_LIFTED,
         method="tagged",
         help_text="One of the profile's, all of it, in any case and with any accents.",
     )
-    external_id = ReadFilter("external_id", _lifted, help_text="The profile's, exactly.")
-    score_min = ReadFilter("score_min", _score, field_name="score", lookup_expr="gte")
-    score_max = ReadFilter("score_max", _score, field_name="score", lookup_expr="lte")
+    external_id = ReadFilter(
+        "external_id", _lifted, schema=_LIFTED, help_text="The profile's, exactly."
+    )
+    score_min = ReadFilter(
+        "score_min", _score, schema=_SCORE, field_name="score", lookup_expr="gte"
+    )
+    score_max = ReadFilter(
+        "score_max", _score, schema=_SCORE, field_name="score", lookup_expr="lte"
+    )
     added_after = ReadFilter(
         "added_after",
-        instant,
+        instant_in_utc,
+        schema=_TIME,
         field_name="added_at",
         lookup_expr="gt",
         help_text="In business time. With this the list is in that order: see `ordering`.",
     )
     added_before = ReadFilter(
         "added_before",
-        instant,
+        instant_in_utc,
+        schema=_TIME,
         field_name="added_at",
         lookup_expr="lt",
         help_text="In business time. With this the list is in that order: see `ordering`.",
@@ -85,6 +100,7 @@ class CandidateFilter(StrictFilterSet):
     changed_after = ReadFilter(
         "changed_after",
         _position,
+        schema=_POSITION,
         method="changed",
         help_text="Those with an event behind this position of the log, retracted ones too, as far "
         "as the list can be complete. With this the list is in that order: see `ordering`.",
@@ -92,6 +108,7 @@ class CandidateFilter(StrictFilterSet):
     search = ReadFilter(
         "search",
         _searched,
+        schema=_SEARCH,
         method="found",
         help_text="Each of these words in name, e-mail, position, location, external id or tags, "
         "in any case and with any accents; or a telephone number, or a part of it, in any "

@@ -67,9 +67,13 @@ class CandidatePagination(StrictCursorPagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         described = super().get_paginated_response_schema(schema)
+        # Examples as in `next`.
         count = {"type": "integer", "maximum": COUNTED, "description": "Where it was asked for."}
         capped = {"type": "boolean", "description": "Whether there are more than counted."}
-        described["properties"] |= {"count": count, "count_is_capped": capped}
+        described["properties"] |= {
+            "count": {**count, "example": 1},
+            "count_is_capped": {**capped, "example": False},
+        }
         return described
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

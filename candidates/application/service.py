@@ -34,6 +34,7 @@ from eventstore.domain.exceptions import (
     DomainError,
     EventAlreadyStored,
     NotPermitted,
+    ReadOnly,
     StaleVersion,
 )
 
@@ -66,6 +67,7 @@ class CandidateService:
         new_id: Callable[[], UUID],
         snapshots: Snapshots | None = None,
         unit_of_work: UnitOfWork = nullcontext,
+        read_only: bool = False,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -78,6 +80,7 @@ class CandidateService:
         )
         self._threshold = threshold
         self._new_id = new_id
+        self._read_only = read_only
 
     def handle(self, command: CandidateCommand, context: CommandContext) -> CommandResult:
         """Carry out a command, or answer it once more if its id was carried out before.
@@ -85,10 +88,13 @@ class CandidateService:
         A command that was refused left nothing and is decided anew. Where the caller stated no
         version, a conflict with another writer is decided again on the newer state.
 
-        Raises NotPermitted before anything is looked up; AggregateNotFound; InvalidValue;
-        StaleVersion where a version was stated; CommandReused; and what the rules say.
+        Raises NotPermitted, and then ReadOnly, before anything is looked up; AggregateNotFound;
+        InvalidValue; StaleVersion where a version was stated; CommandReused; and what the rules
+        say.
         """
         self._require_permission(command, context)
+        if self._read_only:
+            raise ReadOnly
         metadata = context.metadata(command)
         try:
             return self._carry_out(command, context, metadata)

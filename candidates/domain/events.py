@@ -119,6 +119,7 @@ class CandidateErased(DomainEvent):
     """The personal data is gone: whoever shows it must forget it too."""
 
     event_type: ClassVar[str] = "candidate.erased"
+    erases_personal_data: ClassVar[bool] = True
     reason: ErasureReason
 
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import django_filters
 from django import forms
+from drf_spectacular.drainage import set_override
 from rest_framework.exceptions import ValidationError
 
 from eventstore.api.parameters import single_values
@@ -50,5 +51,15 @@ class ReadFilter(django_filters.Filter):  # type: ignore[misc]  # it has no type
 
     field_class = _ReadField
 
-    def __init__(self, name: str, read: Callable[[str, str], Any], **options: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[str, str], Any],
+        *,
+        schema: dict[str, Any],
+        help_text: str = "",
+        **options: Any,
+    ) -> None:
+        """`schema` says in the OpenAPI document what `read` takes."""
         super().__init__(name=name, read=read, **options)
+        set_override(self, "field", {**schema, "description": help_text})

@@ -16,6 +16,8 @@ from rest_framework.utils.urls import replace_query_param
 
 from eventstore.api.parameters import whole_number
 
+_CURSOR = "[A-Za-z0-9_-]{1,200}"
+
 
 class Ordering(NamedTuple):
     """What rows are ordered by: a column that is never NULL, and what parts those equal in it."""
@@ -103,7 +105,8 @@ class StrictCursorPagination(BasePagination):
         return Response({"next": self._next, "previous": self._previous, "results": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": ["string", "null"], "format": "uri"}
+        # With an example, of which drf-spectacular makes that of the page.
+        link = {"type": ["string", "null"], "format": "uri", "example": None}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
@@ -113,7 +116,9 @@ class StrictCursorPagination(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limits = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
         return [
-            parameter("cursor", {"type": "string"}, "Of a page: see `next`."),
+            parameter(
+                "cursor", {"type": "string", "pattern": f"^{_CURSOR}$"}, "Of a page: see `next`."
+            ),
             parameter("page_size", {"type": "integer", **limits}, "Results of one page at most."),
         ]
 
@@ -144,7 +149,7 @@ class StrictCursorPagination(BasePagination):
 
     def _decoded(self, given: str) -> _Cursor:
         """Raises ValueError."""
-        if not re.fullmatch("[A-Za-z0-9_-]{1,200}", given):
+        if not re.fullmatch(_CURSOR, given):
             raise ValueError(given)
         text = base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()
         name, direction, *values = text.split("|")

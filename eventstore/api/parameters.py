@@ -74,8 +74,20 @@ def instant(name: str, text: str) -> datetime:
     """
     form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
     if re.fullmatch(form + r"(Z|[+-][0-9]{2}:[0-9]{2})", text):
-        # Refused where the calendar or the clock has no such day or minute, in UTC either.
-        with suppress(ValueError, OverflowError):
-            return datetime.fromisoformat(text).astimezone(UTC)
+        # Refused where the calendar or the clock has no such day or minute.
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    raise _unreadable_time(name)
+
+
+def instant_in_utc(name: str, text: str) -> datetime:
+    """As `instant`; refuses, too, what lies beyond the calendar in UTC."""
+    try:
+        return instant(name, text).astimezone(UTC)
+    except OverflowError:
+        raise _unreadable_time(name) from None
+
+
+def _unreadable_time(name: str) -> ValidationError:
     detail = "It is a time such as 2026-03-01T12:00:00Z; the + of an offset is written %2B."
-    raise ValidationError({name: [detail]}, code="unreadable_time")
+    return ValidationError({name: [detail]}, code="unreadable_time")

@@ -1,8 +1,14 @@
 """The log as other systems follow it."""
 
 from typing import Any
+from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -12,7 +18,8 @@ from rest_framework.views import APIView
 
 from eventstore import wiring
 from eventstore.api.parameters import LAST_POSITION, single_values, whole_number
-from eventstore.api.serializers import FeedSerializer
+from eventstore.api.serializers import EXAMPLE, FeedSerializer
+from eventstore.application.reading import readable
 
 READ_FEED = "eventstore.read_feed"
 FEED_PAGE = 100
@@ -31,7 +38,9 @@ class EventFeed(APIView):
 
     @extend_schema(
         operation_id="events_feed",
-        responses=FeedSerializer,
+        responses=OpenApiResponse(
+            FeedSerializer, "Events, as many as there are.", [OpenApiExample("Example", EXAMPLE)]
+        ),
         parameters=[
             OpenApiParameter(
                 "after",
@@ -50,9 +59,19 @@ class EventFeed(APIView):
             ),
             OpenApiParameter(
                 "types",
-                {"type": "array", "items": {"type": "string"}},
+                # Every app has registered its events by the time that the paths are read.
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "enum": sorted(wiring.mapper().classes)},
+                },
                 explode=False,
                 description="Only events of these types, separated by commas.",
+            ),
+            OpenApiParameter(
+                "subject",
+                {"type": "string", "format": "uuid"},
+                description="Only events of this stream.",
             ),
         ],
     )
@@ -63,16 +82,33 @@ class EventFeed(APIView):
         is more. Who keeps that link alone, and goes on from it after a stop, gets every event
         once. None is passed over that a slower transaction has still to commit.
         """
-        given = single_values(request.query_params, ("after", "limit", "types"))
+        given = single_values(request.query_params, ("after", "limit", "types", "subject"))
         after = whole_number("after", given.get("after", "0"), minimum=0, maximum=LAST_POSITION)
         limit = whole_number(
             "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE
         )
         event_types = _event_types(given["types"]) if "types" in given else ()
-        recorded = wiring.event_store().read_all(after=after, limit=limit, event_types=event_types)
+        wiring.require_log()
+        if "subject" in given:
+            subject = _subject(given["subject"])
+            recorded = wiring.stream_feed(
+                subject, after=after, limit=limit, event_types=event_types
+            )
+        else:
+            recorded = readable(
+                wiring.event_store(), after=after, limit=limit, event_types=event_types
+            )
         last = recorded[-1].position if recorded else after
         following = replace_query_param(request.build_absolute_uri(), "after", str(last))
         return Response({"next": following, "results": wiring.cloud_events(recorded)})
+
+
+def _subject(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        detail = "It is the id of a stream, a UUID."
+        raise ValidationError({"subject": [detail]}, code="invalid_id") from error
 
 
 def _event_types(text: str) -> frozenset[str]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from eventstore.application.parking import ParkedStream
-from eventstore.application.ports import EventStore, ParkedStreams, UnitOfWork
+from eventstore.application.ports import ParkedStreams, StreamSource, UnitOfWork
 from eventstore.application.projection import Projection
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import BrokenStream, UndecodableEvent
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ class Delivery:
         self,
         projection: Projection,
         *,
-        store: EventStore,
+        source: StreamSource,
         parked: ParkedStreams,
         savepoint: UnitOfWork,
         transient: tuple[type[Exception], ...],
     ) -> None:
         self.projection = projection
-        self._store = store
+        self._source = source
         self._parked = parked
         self._savepoint = savepoint
         self._raised: tuple[type[Exception], ...] = (UndecodableEvent, *transient)
@@ -96,6 +96,8 @@ class Delivery:
                 self.projection.heal(stream_id)
         except self._raised:
             raise
+        except BrokenStream as error:
+            return self._park(stream_id, error.version, error.event_type, error)
         except Exception:  # noqa: BLE001  # parked with its class and place
             return self._heal_one_by_one(stream_id)
         return None
@@ -103,9 +105,11 @@ class Delivery:
     def retry(self, stream_id: UUID) -> ParkedStream | None:
         """Heal a parked stream. None where it is not parked any more, else how it failed now."""
         parked = self.heal(stream_id)
-        if parked is None:
-            self._parked.release(self.name, stream_id)
-        return parked
+        if parked is not None:
+            return parked
+        self._parked.release(self.name, stream_id)
+        # Whatever was appended in between, others have passed by: it was parked to them.
+        return self.heal(stream_id)
 
     def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
         """As `retry`, but if event `version` fails again, pass it over and heal the rest.
@@ -126,7 +130,7 @@ class Delivery:
 
     def _heal_one_by_one(self, stream_id: UUID) -> ParkedStream | None:
         """Which event it is that fails; all before it are applied."""
-        missing = self._store.read_stream(stream_id, after=self.projection.version(stream_id))
+        missing = self._source.read_stream(stream_id, after=self.projection.version(stream_id))
         for recorded in missing:
             try:
                 with self._savepoint():
@@ -134,22 +138,21 @@ class Delivery:
             except self._raised:
                 raise
             except Exception as error:  # noqa: BLE001  # parked with its class and place
-                return self._park(recorded, error)
+                event_type = recorded.event.event_type
+                return self._park(stream_id, recorded.version, event_type, error)
         return None
 
-    def _park(self, recorded: RecordedEvent, error: Exception) -> ParkedStream:
+    def _park(
+        self, stream_id: UUID, version: int, event_type: str, error: Exception
+    ) -> ParkedStream:
         parked = self._parked.park(
-            self.name,
-            recorded.stream_id,
-            version=recorded.version,
-            event_type=recorded.event.event_type,
-            error=error,
+            self.name, stream_id, version=version, event_type=event_type, error=error
         )
         logger.error(
-            "%r failed on stream %s at position %d: %s. Parked after attempt %d",
+            "%r failed on stream %s at version %d: %s. Parked after attempt %d",
             self.projection,
-            recorded.stream_id,
-            recorded.position,
+            stream_id,
+            version,
             parked.error,
             parked.attempts,
         )

@@ -138,21 +138,29 @@ def _opened(changes: NextRow, version: int, rows: Rows) -> dict[str, object]:
     return opened
 
 
-def steps(projector: Projector, events: Iterable[Occurrence]) -> Iterator[tuple[int, int, Changes]]:
-    """`(version before, version after, changes)`: events that only overwrite are taken together."""
+class Step(NamedTuple):
+    """From the rows of one version to those of a later one."""
+
+    before: int
+    after: int
+    changes: Changes
+
+
+def steps(projector: Projector, events: Iterable[Occurrence]) -> Iterator[Step]:
+    """Events that only overwrite are taken together."""
     merged: dict[str, object] | None = None
     before = after = 0
     for recorded in events:
         changes = projector.changes(recorded)
         if isinstance(changes, NextRow):
             if merged is not None:
-                yield before, after, merged
+                yield Step(before, after, merged)
                 merged = None
-            yield recorded.version - 1, recorded.version, changes
+            yield Step(recorded.version - 1, recorded.version, changes)
         elif merged is None:
             before, after, merged = recorded.version - 1, recorded.version, dict(changes)
         else:
             after = recorded.version
             merged.update(changes)
     if merged is not None:
-        yield before, after, merged
+        yield Step(before, after, merged)

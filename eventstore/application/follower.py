@@ -5,17 +5,13 @@ from uuid import UUID
 
 from eventstore.application.delivery import Delivery
 from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams
+from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, readable
 from eventstore.application.repair import Repair
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import UndecodableEvent
 
-BATCH = 500
-SHORTEST_PAUSE = 0.04
-LONGEST_PAUSE = 0.1
-"""Seconds between two looks at a log in which nothing happens: readers see it within twice that."""
-HEARTBEAT = 5.0
 RETRY = 1.0
-"""Seconds between two heartbeats, and between two looks for parked streams that are due."""
+"""Seconds between two looks for parked streams that are due."""
 
 
 class Follower:
@@ -79,19 +75,10 @@ class Follower:
         batches: dict[int, list[RecordedEvent]] = {}
         for delivery, position in zip(self._deliveries, self._positions(), strict=True):
             if position not in batches:
-                batches[position] = self._read(position, BATCH)
+                batches[position] = readable(self._store, after=position)
             if batches[position]:
                 moved = self._deliver(delivery, position, batches[position]) or moved
         return moved
-
-    def _read(self, after: int, limit: int) -> list[RecordedEvent]:
-        """Up to the event that cannot be decoded, which is raised when it is the first."""
-        try:
-            return self._store.read_all(after=after, limit=limit)
-        except UndecodableEvent:
-            if limit == 1:
-                raise
-            return self._read(after, limit // 2)
 
     def _deliver(self, delivery: Delivery, position: int, batch: list[RecordedEvent]) -> bool:
         """Rows and checkpoint in one transaction. False where another process has it."""

@@ -1,13 +1,13 @@
 """What the application needs from the outside, named for the role."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
-from eventstore.application.folding import Changes, FoldedStream
+from eventstore.application.folding import Changes, FoldedStream, Step
 from eventstore.application.parking import ParkedStream
 from eventstore.domain.events import (
     DomainEvent,
@@ -20,6 +20,18 @@ from eventstore.domain.snapshot import Snapshot
 
 UnitOfWork: TypeAlias = Callable[[], AbstractContextManager[object]]
 """Opens a transaction, a savepoint inside another: what raises in it leaves nothing."""
+
+
+class StreamSource(Protocol):
+    """Where the rows of a stream find what they lack."""
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        """Events with `after < version <= until`, without a gap behind `after`, in that order.
+
+        Raises BrokenStream where the next of them is not to be had.
+        """
 
 
 class EventStore(Protocol):
@@ -146,6 +158,14 @@ class NotPublished(Exception):
         return f"Not published: {self.reason}"
 
 
+class Message(NamedTuple):
+    """What a message says: an event, and the id of the log that it is stored in."""
+
+    source: UUID
+    recorded: RecordedEvent
+    """Without the hash and the command's digest, which stay in the log."""
+
+
 class EventConsumer(Protocol):
     """Receives, for one consuming system, the messages that a broker holds for it.
 
@@ -182,6 +202,32 @@ class NotReceived(Exception):
         return f"Not received: {self.reason}"
 
 
+class BusPublisher(EventPublisher, Protocol):
+    """Publishes to a broker, whose connection it makes when it first needs it."""
+
+    def close(self) -> None:
+        """Lets go of the connection; the next event to publish makes a new one."""
+
+
+class EventBus(Protocol):
+    """A broker, and where on it the messages of this system are.
+
+    A group is one consuming system: each gets every message. The messages of one stream are in
+    one partition, whose number is below `partitions`.
+    """
+
+    partitions: int
+
+    def publisher(self, group: str | None = None) -> BusPublisher:
+        """For every group that there is, or for this one alone, which is made where it is not."""
+
+    def consumer(self, group: str, partitions: Collection[int] | None = None) -> EventConsumer:
+        """Of the group, which is made where it is not; of these partitions, or of all.
+
+        Of several consumers of one partition, one receives: another takes over when it ends.
+        """
+
+
 class EventHandler(Protocol):
     """Receives published events."""
 
@@ -201,13 +247,23 @@ class ProjectionRows(Protocol):
         False, and nothing written, where they are not.
         """
 
+    def versions(self, stream_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        """Of each of them; no entry where there is no row."""
+
+    def advance_many(self, streams: Mapping[UUID, Sequence[Step]]) -> set[UUID]:
+        """`advance` by the steps of each stream in turn, all at once, from rows that there are.
+
+        Returns the streams that were not where a step begins: it is not written, nor any behind.
+        An error leaves nothing of all of them; it needs a transaction around it.
+        """
+
     def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         """Put what `anew` gives in place of the stream's rows; it is called with these locked."""
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> set[UUID]:
         """Add a stream's rows where there are none; those there by now stay as they are.
 
-        Returns how many rows were offered.
+        Returns the streams of which there were.
         """
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
@@ -225,7 +281,11 @@ class Checkpoint(NamedTuple):
     schema: int
     """Of the projector that the rows were begun with: they are stale where the code has another."""
     seen_at: datetime | None
-    """When a follower last said that it lives; None: never."""
+    """When a follower or consumer last said that it lives; None: never."""
+    blocked_by: str = ""
+    """Why it gets no further, in words; empty where nothing is known to be in its way."""
+    received: int = 0
+    """The highest position of which a message was handled; others below it may still come."""
 
 
 class Checkpoints(Protocol):
@@ -246,10 +306,85 @@ class Checkpoints(Protocol):
         """Compare-and-set: False, and nothing written, where it is not at `expected`."""
 
     def seen(self, projection: str) -> None:
-        """The heartbeat of a follower, now."""
+        """The heartbeat of a follower or consumer, now."""
+
+    def received(self, projection: str, position: int) -> None:
+        """A message of this position was handled; of a lower one than before changes nothing."""
+
+    def block(self, projection: str, obstacle: str) -> None:
+        """Say what is in its way; nothing any more where the text is empty."""
 
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         """Whatever was there: the rows were built anew, up to `position`, by this schema."""
+
+
+class WaitingMessage(NamedTuple):
+    """The body of a message whose turn has not come, or that cannot be read."""
+
+    version: int
+    body: bytes
+    erases: bool
+    """Whether its event says that the stream's personal data is gone."""
+    kept_at: datetime
+
+
+class WaitingCount(NamedTuple):
+    messages: int
+    oldest: datetime
+
+
+class WaitingRoom(Protocol):
+    """Messages that a projection has received and cannot apply yet, for each projection its own.
+
+    Inside a caller's transaction each call is a savepoint or a single statement.
+    """
+
+    def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
+        """In place of others of the same version, which leave them only the time they came."""
+
+    def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
+        """Those with a higher version than `after`, in that order."""
+
+    def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
+        """Which of these streams have a message waiting."""
+
+    def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None: ...
+
+    def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
+        """Streams with a message that waits since before then, unless they are parked."""
+
+    def count(self) -> Mapping[str, WaitingCount]:
+        """By projection; no entry where none waits."""
+
+    def keep_stray(self, body: bytes) -> None:
+        """A body that does not say where it belongs; once, however often it comes."""
+
+    def strays(self) -> list[bytes]:
+        """Those that came first come first."""
+
+    def discard_stray(self, body: bytes) -> None: ...
+
+    def count_strays(self) -> int: ...
+
+
+class EventFeed(Protocol):
+    """Another system's log, asked for messages over the network."""
+
+    def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
+        """Bodies of the stream's events with `after < version <= until`. Raises FeedUnavailable."""
+
+    def pages(self) -> Iterator[list[bytes]]:
+        """All of the log as bodies, in its order, to its end of now. Raises FeedUnavailable."""
+
+
+@dataclass(eq=False, kw_only=True)
+class FeedUnavailable(Exception):
+    """The other system's feed did not answer, or not with events."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The event feed cannot be read: {self.reason}"
 
 
 class ParkedStreams(Protocol):

@@ -21,6 +21,8 @@ class DomainEvent:
     """The stored name. Permanent: the class may be renamed, this may not."""
     schema_version: ClassVar[int] = 1
     """Counts up with every change of the fields, each step with an upcaster."""
+    erases_personal_data: ClassVar[bool] = False
+    """Whether it says that what is personal in its stream is gone: nobody may keep it then."""
 
 
 class Metadata(NamedTuple):

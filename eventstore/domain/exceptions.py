@@ -137,6 +137,20 @@ class PersonalDataErased(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class ReadOnly(DomainError):
+    """This system takes no commands at the moment: it only shows what is stored."""
+
+    code: ClassVar[str] = "read_only"
+
+
+@dataclass(eq=False, kw_only=True)
+class LogNotHere(DomainError):
+    """The log is in another system, whose messages feed this one: ask there."""
+
+    code: ClassVar[str] = "not_here"
+
+
+@dataclass(eq=False, kw_only=True)
 class ConcurrencyError(DomainError):
     """The stream is not at the version that the append expected."""
 
@@ -190,6 +204,73 @@ class UndecodableEvent(Exception):
         return (
             f"Event {self.event_id} at position {self.position}, {self.event_type} "
             f"version {self.schema_version}: {self.reason}"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class UndecodableMessage(Exception):
+    """A message from another log that this code cannot read; None is what it does not even say."""
+
+    reason: str
+    source: UUID | None = None
+    stream_type: str | None = None
+    stream_id: UUID | None = None
+    version: int | None = None
+    event_type: str | None = None
+    schema_version: int | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"Message of {self.event_type or 'an unknown type'} version {self.schema_version}, "
+            f"event {self.version} of stream {self.stream_id}: {self.reason}"
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class AnotherLog(Exception):
+    """A message comes from a log that this system's read models are not built from."""
+
+    source: UUID
+    reason: str
+
+    def __str__(self) -> str:
+        return f"A message comes from the log {self.source}: {self.reason}"
+
+
+@dataclass(eq=False, kw_only=True)
+class BrokenStream(Exception):
+    """What a stream goes on with is not to be had. Its text quotes nothing that an event says."""
+
+    stream_id: UUID
+    version: int
+    """Of the first event that is not to be had."""
+    event_type: str
+    """Empty where nobody knows."""
+
+
+@dataclass(eq=False, kw_only=True)
+class EventsMissing(BrokenStream):
+    """Messages of later events have come, and these have not."""
+
+    until: int
+    """The last version that is missing."""
+
+    def __str__(self) -> str:
+        if self.version == self.until:
+            return f"event {self.version} never came"
+        return f"events {self.version}-{self.until} never came"
+
+
+@dataclass(eq=False, kw_only=True)
+class UnreadableMessage(BrokenStream):
+    """The message is there, and this code cannot read it."""
+
+    schema_version: int | None
+
+    def __str__(self) -> str:
+        return (
+            f"the message of event {self.version}, {self.event_type or 'of no type'} version "
+            f"{self.schema_version}, cannot be decoded"
         )
 
 

@@ -40,6 +40,15 @@ class DjangoCheckpoints:
     def seen(self, projection: str) -> None:
         models.Checkpoint.objects.filter(pk=projection).update(seen_at=self._clock())
 
+    def block(self, projection: str, obstacle: str) -> None:
+        longest = models.Checkpoint._meta.get_field("blocked_by").max_length
+        rows = models.Checkpoint.objects.filter(pk=projection)
+        rows.update(blocked_by=obstacle[:longest])
+
+    def received(self, projection: str, position: int) -> None:
+        rows = models.Checkpoint.objects.filter(pk=projection, received__lt=position)
+        rows.update(received=position)
+
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         models.Checkpoint.objects.update_or_create(
             projection=projection, defaults={"position": position, "schema": schema}
@@ -47,4 +56,4 @@ class DjangoCheckpoints:
 
 
 def _checkpoint(row: models.Checkpoint) -> Checkpoint:
-    return Checkpoint(position=row.position, schema=row.schema, seen_at=row.seen_at)
+    return Checkpoint(row.position, row.schema, row.seen_at, row.blocked_by, row.received)

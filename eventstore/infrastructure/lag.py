@@ -1,4 +1,4 @@
-"""How far each projection stands behind the log."""
+"""How far each projection, and the relay to a broker, stands behind the log."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,7 +8,8 @@ from django.db import connection
 
 from eventstore.application.ports import Checkpoint, Checkpoints, ParkedStreams
 from eventstore.application.projection import Projection
-from eventstore.application.status import CAP, ProjectionStatus
+from eventstore.application.relay import CHECKPOINT, SCHEMA
+from eventstore.application.status import CAP, ProjectionStatus, PublisherStatus
 from eventstore.domain.exceptions import CursorBeyondLog
 from eventstore.infrastructure.log import settled_end
 from eventstore.models import StorageEvent
@@ -49,6 +50,22 @@ def statuses(
             )
         )
     return found
+
+
+def publisher_status(checkpoints: Checkpoints) -> PublisherStatus:
+    """Raises CursorBeyondLog, and UnsafeLogRead as a settled read does."""
+    end = settled_end(connection)
+    checkpoint = checkpoints.all().get(CHECKPOINT, Checkpoint(0, SCHEMA, None))
+    if checkpoint.position > end:
+        raise CursorBeyondLog(after=checkpoint.position, last=end)
+    lag, since = _behind_checkpoint(checkpoint.position, end)
+    return PublisherStatus(
+        position=checkpoint.position,
+        lag=lag,
+        waiting_since=since,
+        seen_at=checkpoint.seen_at,
+        blocked_by=checkpoint.blocked_by,
+    )
 
 
 def _behind_checkpoint(position: int, end: int) -> tuple[int, datetime | None]:

@@ -326,6 +326,29 @@ class EventMapper:
         plain: dict[str, Any] = msgspec.to_builtins(event)
         return plain
 
+    def open_data_of(self, event: DomainEvent) -> dict[str, Any]:
+        """`data_of` without what is personal: what is left of the event after an erasure."""
+        plain = self.data_of(event)
+        for name, marker, _ in self._fields[event.event_type]:
+            if marker is None:
+                continue
+            value = plain.pop(name)
+            if isinstance(value, dict) and marker.except_keys:
+                plain[name] = {key: value[key] for key in marker.except_keys if key in value}
+        return plain
+
+    def event_of(self, event_type: str, schema_version: int, data: bytes) -> DomainEvent:
+        """The way back from `data_of` or `open_data_of`, as JSON and of any version ever written.
+
+        Raises one of UNREADABLE, and InvalidValue for what no log could have kept.
+        """
+        decoder = self._decoders.get((event_type, schema_version))
+        event: DomainEvent = (
+            decoder.decode(data) if decoder else self._upcast(event_type, schema_version, data, {})
+        )
+        check_content(event)
+        return event
+
     def _encode(self, event: DomainEvent) -> tuple[str, dict[str, Any]]:
         """The open part as canonical text, and the personal values that are not the defaults."""
         if self._classes.get(event.event_type) is not type(event):
@@ -383,7 +406,7 @@ class EventMapper:
             raise undecodable(row, position, str(error)) from error
 
     def _upcast(
-        self, stored_name: str, version: int, text: str, private: dict[str, Any]
+        self, stored_name: str, version: int, text: str | bytes, private: dict[str, Any]
     ) -> DomainEvent:
         """By way of plain values, which upcasters work on. Raises KeyError for an unknown name."""
         name = self._aliases.get(stored_name, stored_name)

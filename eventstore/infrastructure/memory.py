@@ -10,9 +10,9 @@ from itertools import islice
 from threading import Lock
 from uuid import UUID
 
-from eventstore.application.folding import Changes, FoldedStream, advanced
+from eventstore.application.folding import Changes, FoldedStream, Step, advanced
 from eventstore.application.parking import ParkedStream, described, retry_at
-from eventstore.application.ports import Checkpoint, EventStore
+from eventstore.application.ports import Checkpoint, EventStore, WaitingCount, WaitingMessage
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -264,17 +264,30 @@ class InMemoryProjectionRows:
             self.streams[stream_id] = advanced(before, version, changes)
             return True
 
+    def versions(self, stream_ids: Collection[UUID]) -> Mapping[UUID, int]:
+        return {id: self.streams[id].version for id in stream_ids if id in self.streams}
+
+    def advance_many(self, streams: Mapping[UUID, Sequence[Step]]) -> set[UUID]:
+        return {
+            stream_id
+            for stream_id, steps in streams.items()
+            if not all(
+                self.advance(stream_id, expected=before, version=after, changes=changes)
+                for before, after, changes in steps
+            )
+        }
+
     def replace(self, stream_id: UUID, anew: Callable[[], FoldedStream]) -> None:
         with self._lock:
             self.streams[stream_id] = anew()
 
-    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> int:
-        count = 0
+    def add_missing(self, streams: Iterable[tuple[UUID, FoldedStream]]) -> set[UUID]:
+        taken: set[UUID] = set()
         for stream_id, stream in streams:
             with self._lock:
-                self.streams.setdefault(stream_id, stream)
-            count += len(stream.rows)
-        return count
+                if self.streams.setdefault(stream_id, stream) is not stream:
+                    taken.add(stream_id)
+        return taken
 
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {
@@ -325,6 +338,15 @@ class InMemoryCheckpoints:
     def seen(self, projection: str) -> None:
         if kept := self._checkpoints.get(projection):
             self._checkpoints[projection] = kept._replace(seen_at=self._clock())
+
+    def block(self, projection: str, obstacle: str) -> None:
+        if kept := self._checkpoints.get(projection):
+            self._checkpoints[projection] = kept._replace(blocked_by=obstacle)
+
+    def received(self, projection: str, position: int) -> None:
+        kept = self._checkpoints.get(projection)
+        if kept and kept.received < position:
+            self._checkpoints[projection] = kept._replace(received=position)
 
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         self.start(projection, schema=schema)
@@ -389,3 +411,57 @@ class InMemoryParkedStreams:
     def release_all(self, projection: str) -> None:
         with self._lock:
             self._parked = {key: one for key, one in self._parked.items() if key[0] != projection}
+
+
+class InMemoryWaitingRoom:
+    """Rolls nothing back."""
+
+    def __init__(self, *, parked: InMemoryParkedStreams) -> None:
+        self._parked = parked
+        self._messages: dict[tuple[str, UUID], dict[int, WaitingMessage]] = {}
+        self._strays: dict[bytes, None] = {}
+
+    def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
+        kept = self._messages.setdefault((projection, stream_id), {})
+        for message in messages:
+            since = kept.get(message.version, message).kept_at
+            kept[message.version] = message._replace(kept_at=since)
+
+    def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
+        kept = self._messages.get((projection, stream_id), {})
+        return [message for version, message in sorted(kept.items()) if version > after]
+
+    def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
+        return {id for id in stream_ids if self._messages.get((projection, id))}
+
+    def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None:
+        kept = self._messages.get((projection, stream_id), {})
+        for version in versions:
+            kept.pop(version, None)
+
+    def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
+        since = {
+            stream_id: min(message.kept_at for message in kept.values())
+            for (name, stream_id), kept in self._messages.items()
+            if name == projection and kept and not self._parked.find(name, stream_id)
+        }
+        late = sorted((at, stream_id) for stream_id, at in since.items() if at < before)
+        return [stream_id for _, stream_id in late[:limit]]
+
+    def count(self) -> Mapping[str, WaitingCount]:
+        times: dict[str, list[datetime]] = defaultdict(list)
+        for (projection, _), kept in self._messages.items():
+            times[projection] += [message.kept_at for message in kept.values()]
+        return {name: WaitingCount(len(at), min(at)) for name, at in times.items() if at}
+
+    def keep_stray(self, body: bytes) -> None:
+        self._strays.setdefault(body)
+
+    def strays(self) -> list[bytes]:
+        return list(self._strays)
+
+    def discard_stray(self, body: bytes) -> None:
+        self._strays.pop(body, None)
+
+    def count_strays(self) -> int:
+        return len(self._strays)

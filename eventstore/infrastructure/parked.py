@@ -55,8 +55,11 @@ class DjangoParkedStreams:
         return [_parked(row) for row in rows.order_by("retry_at", "pk")[:limit]]
 
     def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
-        rows = models.ParkedStream.objects.filter(projection=projection, stream_id__in=stream_ids)
-        return set(rows.values_list("stream_id", flat=True))
+        rows = models.ParkedStream.objects.filter(projection=projection)
+        # Mostly there is none, which is quicker asked than whether there is one of so many.
+        if not rows.exists():
+            return set()
+        return set(rows.filter(stream_id__in=stream_ids).values_list("stream_id", flat=True))
 
     def count(self) -> Mapping[str, int]:
         rows = models.ParkedStream.objects.values("projection").annotate(streams=Count("pk"))

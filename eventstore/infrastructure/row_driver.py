@@ -4,22 +4,27 @@ Outside a transaction each is one of its own, whose commit does not wait for the
 takes from a read model the log brings back. The log's own commits go on waiting.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eventstore.application.folding import Columns, NextRow
+from eventstore.application.folding import Columns, NextRow, Step
 from eventstore.infrastructure.driver import Cursors, with_question_marks
 from eventstore.infrastructure.row_statements import Table
 
 STATEMENTS_KEPT = 256
 """Texts: one for each set of columns that are written together."""
+
+
+NewRow: TypeAlias = tuple[UUID, int, int | None, Columns]
+"""Of a stream: the version that opened it, the one it shows, and its columns."""
 
 
 class RowDriver(Protocol):
@@ -29,6 +34,14 @@ class RowDriver(Protocol):
         self, database: BaseDatabaseWrapper, stream_id: UUID, version: int, columns: Columns
     ) -> None:
         """The stream's first row, which shows `version`."""
+
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        """What the rows of these streams show."""
+
+    def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
+        """In a transaction. Returns the streams of which a row was there; that one stays."""
 
     def update(
         self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
@@ -44,6 +57,14 @@ class RowDriver(Protocol):
         changes: NextRow,
     ) -> bool:
         """Close the newest row and open another. False where that does not show `expected`."""
+
+    def step_many(
+        self, database: BaseDatabaseWrapper, steps: Sequence[tuple[UUID, Step]]
+    ) -> set[UUID]:
+        """`update` or `open_next` for each, in a transaction, each of another stream.
+
+        Returns the streams whose newest row was not at the step's beginning.
+        """
 
 
 class PostgreSQLRows:
@@ -63,12 +84,23 @@ class PostgreSQLRows:
         statement = self._insert(tuple(row), relaxed=database.autocommit)
         self._run(database, statement, self._table.stored(database, row))
 
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        statement = self._table.versions("= ANY(%s)")
+        cursor = self._cursors.of(database.connection, statement)
+        return dict(cursor.execute(statement, [list(stream_ids)], prepare=True).fetchall())
+
+    def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
+        calls = [(row[0], self._table.stored(database, self._table.row(*row))) for row in rows]
+        return self._run_many(database, self._table.insert_missing(), calls)
+
     def update(
         self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
     ) -> bool:
         statement = self._update(tuple(columns), relaxed=database.autocommit)
-        values = self._table.stored(database, columns)
-        return self._run(database, statement, [*values, stream_id, expected])
+        values = [*self._table.stored(database, columns), stream_id, expected]
+        return self._run(database, statement, values)
 
     def open_next(
         self,
@@ -78,6 +110,52 @@ class PostgreSQLRows:
         version: int,
         changes: NextRow,
     ) -> bool:
+        statement, values = self._next(database, stream_id, expected, version, changes)
+        return self._run(database, statement, values)
+
+    def step_many(
+        self, database: BaseDatabaseWrapper, steps: Sequence[tuple[UUID, Step]]
+    ) -> set[UUID]:
+        by_statement: dict[str, list[tuple[UUID, list[object]]]] = {}
+        for stream_id, (before, after, changes) in steps:
+            if isinstance(changes, NextRow):
+                statement, values = self._next(database, stream_id, before, after, changes)
+            else:
+                columns = {self._table.shown: after, **changes}
+                statement = self._update(tuple(columns), relaxed=False)
+                values = [*self._table.stored(database, columns), stream_id, before]
+            by_statement.setdefault(statement, []).append((stream_id, values))
+        refused: set[UUID] = set()
+        for statement, calls in by_statement.items():
+            refused |= self._run_many(database, statement, calls)
+        return refused
+
+    def _run_many(
+        self,
+        database: BaseDatabaseWrapper,
+        statement: str,
+        calls: Sequence[tuple[UUID, Sequence[object]]],
+    ) -> set[UUID]:
+        """Returns the streams for which nothing was written."""
+        refused: set[UUID] = set()
+        if calls:
+            cursor = self._cursors.of(database.connection, statement)
+            # Sent one behind the other, without waiting for the answers in between.
+            cursor.executemany(statement, [values for _, values in calls], returning=True)
+            for stream_id, _ in calls:
+                if cursor.rowcount != 1:
+                    refused.add(stream_id)
+                cursor.nextset()
+        return refused
+
+    def _next(
+        self,
+        database: BaseDatabaseWrapper,
+        stream_id: UUID,
+        expected: int,
+        version: int,
+        changes: NextRow,
+    ) -> tuple[str, list[object]]:
         row = self._table.next_row(stream_id, version, changes.columns)
         names = tuple(row), tuple(changes.closing), tuple(changes.marking)
         statement = self._open_next(*names, relaxed=database.autocommit)
@@ -89,7 +167,7 @@ class PostgreSQLRows:
         if marks:
             values += [*marks, stream_id, changes.marked_from]
         values += [*self._table.stored(database, row), stream_id, expected]
-        return self._run(database, statement, values)
+        return statement, values
 
     def _run(self, database: BaseDatabaseWrapper, statement: str, values: Sequence[object]) -> bool:
         cursor = self._cursors.of(database.connection, statement)
@@ -118,6 +196,24 @@ class SQLiteRows:
         values = self._table.stored(database, row)
         with _relaxed(database) as cursor:
             _run(cursor, self._insert(tuple(row)), values)
+
+    def versions(
+        self, database: BaseDatabaseWrapper, stream_ids: Collection[UUID]
+    ) -> dict[UUID, int]:
+        statement = self._table.versions("IN (SELECT value FROM json_each(?))")
+        ids = json.dumps([stream_id.hex for stream_id in stream_ids])
+        with closing(database.connection.cursor(sqlite3.Cursor)) as cursor:
+            found = cursor.execute(statement, [ids]).fetchall()
+        return {UUID(hex=stream_id): shown for stream_id, shown in found}
+
+    def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
+        statement = with_question_marks(self._table.insert_missing())
+        with closing(database.connection.cursor(sqlite3.Cursor)) as cursor:
+            return {
+                row[0]
+                for row in rows
+                if not _run(cursor, statement, self._table.stored(database, self._table.row(*row)))
+            }
 
     def update(
         self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns
@@ -149,6 +245,20 @@ class SQLiteRows:
             if marking:
                 _run(cursor, mark, [*marking, stream_id.hex, changes.marked_from, version])
             return True
+
+    def step_many(
+        self, database: BaseDatabaseWrapper, steps: Sequence[tuple[UUID, Step]]
+    ) -> set[UUID]:
+        refused: set[UUID] = set()
+        for stream_id, (before, after, changes) in steps:
+            if isinstance(changes, NextRow):
+                moved = self.open_next(database, stream_id, before, after, changes)
+            else:
+                columns = {self._table.shown: after, **changes}
+                moved = self.update(database, stream_id, before, columns)
+            if not moved:
+                refused.add(stream_id)
+        return refused
 
 
 def row_driver(model: type[models.Model], database: BaseDatabaseWrapper) -> RowDriver:

@@ -66,11 +66,23 @@ class Table:
 
     def first_row(self, stream_id: UUID, version: int, columns: Columns) -> dict[str, object]:
         """With the defaults of what `columns` does not name."""
-        unnamed = {name: self.fields[name].get_default() for name in self.columns}
-        return self._newest_row(stream_id, 1, version) | unnamed | {**columns}
+        return self._newest_row(stream_id, 1, version) | self._defaults() | {**columns}
+
+    def row(
+        self, stream_id: UUID, opened: int, shown: int | None, columns: Columns
+    ) -> dict[str, object]:
+        """Any row, every column of it; always in the same order."""
+        if not self.lists:
+            key: dict[str, object] = {self.stream: stream_id, "version": shown}
+        else:
+            key = {self.stream: stream_id, "version": opened, self.shown: shown}
+        return key | self._defaults() | {**columns}
 
     def next_row(self, stream_id: UUID, version: int, columns: Columns) -> dict[str, object]:
         return self._newest_row(stream_id, version, version) | {**columns}
+
+    def _defaults(self) -> dict[str, object]:
+        return {name: self.fields[name].get_default() for name in self.columns}
 
     def _newest_row(self, stream_id: UUID, opened: int, version: int) -> dict[str, object]:
         return {self.stream: stream_id, "version": opened, self.shown: version}
@@ -82,6 +94,16 @@ class Table:
             f"{f'WITH {_RELAXED} ' if relaxed else ''}INSERT INTO {self._name} "
             f"({self._listed(names)}) {source}"
         )
+
+    def versions(self, among: str) -> str:
+        """Streams and what they show, of those that the condition lets through."""
+        stream, shown = self._sql[self.stream], self._sql[self.shown]
+        return f"SELECT {stream}, {shown} FROM {self._name} WHERE {stream} {among} AND {shown} > 0"
+
+    def insert_missing(self) -> str:
+        """Of a whole row, in the order of `row`; nothing where its key is there."""
+        names = (self.stream, "version", *([self.shown] if self.lists else []), *self.columns)
+        return f"{self.insert(names)} ON CONFLICT DO NOTHING"
 
     def update(self, names: Names, *, relaxed: bool = False) -> str:
         return (

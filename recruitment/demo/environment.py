@@ -29,6 +29,7 @@ def prepare() -> None:
         "DEBUG": "false",
         # Nobody follows the demo's log.
         "EVENT_DELIVERY": "on_commit",
+        "READ_ONLY": "false",
     }
     # The demo is reached at 127.0.0.1, which the default allows.
     os.environ.pop("ALLOWED_HOSTS", None)

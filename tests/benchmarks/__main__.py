@@ -8,7 +8,7 @@ import sys
 
 from tests.benchmarks.databases import default_urls, fresh
 
-NAMES = ("append", "rehydrate", "read", "command", "replay", "lists")
+NAMES = ("append", "rehydrate", "read", "command", "replay", "lists", "publish", "consume")
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The adapters that every contract is tried on; the tests know none of them."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -45,6 +45,7 @@ from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.streams import StreamReader
+from tests.contracts.buses import Bus, MemoryBus, kafka_bus, rabbitmq_bus
 
 KEYRING = Keyring([b"only for contracts, 32 bytes long"[:32]])
 
@@ -181,7 +182,7 @@ def read_model(
                 for opened, columns in stream.rows
             ],
         )
-    model = {"candidates": CandidateProjection, "status_spans": StatusSpan}[projector.name]
+    model = {"candidates": CandidateProjection, "candidate_spans": StatusSpan}[projector.name]
     store = DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
     reader = StreamReader(mapper, keyring=lambda: KEYRING)
     rebuilds = PostgreSQLRebuilds if connection.vendor == "postgresql" else SQLiteRebuilds
@@ -206,9 +207,9 @@ def _read_model(
     look: Callable[[], list[dict[str, Any]]],
 ) -> ReadModel:
     savepoint = transaction.atomic if isinstance(rows, DjangoProjectionRows) else nullcontext
-    projection = Projection(projector, rows=rows, store=store)
+    projection = Projection(projector, rows=rows, source=store)
     delivery = Delivery(
-        projection, store=store, parked=parked, savepoint=savepoint, transient=(TimeoutError,)
+        projection, source=store, parked=parked, savepoint=savepoint, transient=(TimeoutError,)
     )
     repair = Repair(
         delivery, store=store, checkpoints=checkpoints, parked=parked, savepoint=savepoint
@@ -233,3 +234,14 @@ def _read_model(
         parked=parked,
         look=look,
     )
+
+
+@pytest.fixture(params=["memory", "rabbitmq", "kafka"])
+def bus(request: pytest.FixtureRequest) -> Iterator[Bus]:
+    brokers: dict[str, Callable[[], AbstractContextManager[Bus]]] = {
+        "memory": lambda: nullcontext(MemoryBus()),
+        "rabbitmq": rabbitmq_bus,
+        "kafka": kafka_bus,
+    }
+    with brokers[request.param]() as bus:
+        yield bus

@@ -46,6 +46,16 @@ def test_the_heartbeat_is_the_time_of_the_last(checkpoints: Checkpoints, clock: 
     assert checkpoints.all() == {"a": Checkpoint(position=7, schema=1, seen_at=clock.now)}
 
 
+def test_what_is_in_its_way_is_kept_until_nothing_is(checkpoints: Checkpoints) -> None:
+    checkpoints.start("a", schema=1)
+    checkpoints.block("a", "no queue takes it" * 100)
+    checkpoints.block("none", "no queue takes it")
+    checkpoints.move("a", expected=0, position=7)
+    assert checkpoints.all()["a"].blocked_by.startswith("no queue takes it")
+    checkpoints.block("a", "")
+    assert checkpoints.all() == {"a": Checkpoint(position=7, schema=1, seen_at=None)}
+
+
 def test_rows_that_were_built_anew_have_another_position_and_schema(
     checkpoints: Checkpoints, clock: Clock
 ) -> None:

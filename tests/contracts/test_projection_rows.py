@@ -9,7 +9,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, models, transaction
 
 from candidates.models import CandidateProjection, StatusSpan
-from eventstore.application.folding import Columns, FoldedStream, NextRow
+from eventstore.application.folding import Columns, FoldedStream, NextRow, Step
 from eventstore.application.ports import ProjectionRows
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryEventStore, InMemoryProjectionRows
@@ -66,6 +66,47 @@ def stream(spans: ProjectionRows) -> UUID:
     assert spans.advance(id, expected=3, version=4, changes=decided(3, "ADDED", **undone))
     assert spans.advance(id, expected=4, version=5, changes=decided(4, "INVITED"))
     return id
+
+
+def test_a_stream_of_which_somebody_has_begun_the_rows_is_left_to_them(
+    spans: ProjectionRows,
+) -> None:
+    theirs, ours = uuid4(), uuid4()
+    spans.advance(theirs, expected=0, version=1, changes=FIRST)
+    two = FoldedStream(2, [(1, {**FIRST}), (2, {**FIRST, "status": "INVITED"})])
+    spans.add_missing([(theirs, two), (ours, two)])
+    assert look(spans, theirs, "status") == [(1, "ADDED")]
+    assert look(spans, ours, "status") == [(1, "ADDED"), (2, "INVITED")]
+    assert spans.versions([theirs, ours, uuid4()]) == {theirs: 1, ours: 2}
+
+
+def test_many_streams_advance_at_once_and_who_is_elsewhere_is_left_alone(
+    spans: ProjectionRows,
+) -> None:
+    near, far, late = uuid4(), uuid4(), uuid4()
+    for stream_id in (near, far, late):
+        spans.advance(stream_id, expected=0, version=1, changes=FIRST)
+    spans.advance(late, expected=1, version=2, changes={"source": "late"})
+    with transaction.atomic() if isinstance(spans, DjangoProjectionRows) else nullcontext():
+        refused = spans.advance_many(
+            {
+                near: [Step(1, 2, {"source": "near"}), Step(2, 3, decided(1, "INVITED"))],
+                far: [
+                    Step(1, 2, decided(1, "STANDBY")),
+                    Step(2, 4, {"source": "far"}),
+                    Step(4, 5, decided(2, "REJECTED")),
+                ],
+                late: [Step(1, 2, {"source": "never"}), Step(2, 3, decided(1, "INVITED"))],
+            }
+        )
+    assert refused == {late}
+    assert look(spans, near, "status", "source") == [(1, "ADDED", "near"), (3, "INVITED", "near")]
+    assert look(spans, far, "status", "source") == [
+        (1, "ADDED", "fair"),
+        (2, "STANDBY", "far"),
+        (5, "REJECTED", "far"),
+    ]
+    assert look(spans, late, "status", "source") == [(1, "ADDED", "late")]
 
 
 def test_a_next_row_takes_over_what_it_does_not_name(spans: ProjectionRows, stream: UUID) -> None:

@@ -29,7 +29,15 @@ def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.Comp
         "API_THROTTLE_COMMAND",
         "API_THROTTLE_FEED",
         "EVENT_DELIVERY",
+        "READ_ONLY",
+        "EVENT_FEED_URL",
+        "EVENT_FEED_TOKEN",
         "REQUIRE_IF_MATCH",
+        "EVENT_BUS_URL",
+        "EVENT_BUS_TOPIC",
+        "EVENT_BUS_GROUP",
+        "EVENT_BUS_PARTITIONS",
+        "EVENT_BUS_PERSONAL_DATA",
     }
     kept = {key: value for key, value in os.environ.items() if key not in ours}
     code = f"from django.conf import settings; print(settings.{name})"
@@ -56,6 +64,17 @@ def test_calls_are_limited_by_scope_where_a_limit_is_set() -> None:
     assert start("API_THROTTLES", **NEEDED).stdout == f"{dict.fromkeys(limits)}\n"
 
 
+def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
+    assert start("EVENT_BUS_URL", **NEEDED).stdout == "\n"
+    for url in (
+        "amqp://user:p%40ss@host:5672/vhost?heartbeat=30",
+        "amqps://host",
+        "kafka://one:9092,two:9092,[::1]:9092?security.protocol=SSL",
+        "kafka://user:secret@host",
+    ):
+        assert start("EVENT_BUS_URL", **NEEDED, EVENT_BUS_URL=url).stdout == f"{url}\n"
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -80,6 +99,27 @@ def test_calls_are_limited_by_scope_where_a_limit_is_set() -> None:
         ({"API_THROTTLE_FEED": "5/month"}, "API_THROTTLE_FEED is '5/month'"),
         ({"CACHE_URL": "memcached://host"}, "CACHE_URL names no Redis"),
         ({"CACHE_URL": "redis://host:port/0"}, "CACHE_URL names no Redis"),
+        ({"EVENT_FEED_URL": "https://host/feed/"}, "EVENT_FEED_URL and EVENT_FEED_TOKEN go togeth"),
+        ({"EVENT_FEED_TOKEN": "secret"}, "EVENT_FEED_URL and EVENT_FEED_TOKEN go together"),
+        (
+            {"EVENT_FEED_URL": "ftp://host/feed/", "EVENT_FEED_TOKEN": "secret"},
+            "EVENT_FEED_URL is 'ftp://host/feed/'; it is the feed's address",
+        ),
+        ({"EVENT_BUS_URL": "nats://host"}, "EVENT_BUS_URL is of nats; it is one of RabbitMQ (amqp"),
+        ({"EVENT_BUS_URL": "localhost:5672"}, "EVENT_BUS_URL is of localhost; it is one of"),
+        ({"EVENT_BUS_URL": "rabbit"}, "EVENT_BUS_URL is of no scheme; it is one of"),
+        ({"EVENT_BUS_URL": "amqp:///"}, "EVENT_BUS_URL does not say where the broker is"),
+        ({"EVENT_BUS_URL": "amqp://user:s3cret@host:port"}, "EVENT_BUS_URL does not say where"),
+        ({"EVENT_BUS_URL": "kafka://one:9092,two:99999"}, "EVENT_BUS_URL does not say where"),
+        ({"EVENT_BUS_URL": "kafka://one:9092,,two"}, "EVENT_BUS_URL does not say where"),
+        ({"EVENT_BUS_TOPIC": "all events"}, "EVENT_BUS_TOPIC: 'all events' is no name on a broker"),
+        ({"EVENT_BUS_GROUP": ""}, "EVENT_BUS_GROUP: '' is no name on a broker"),
+        ({"EVENT_BUS_GROUP": "x" * 81}, "EVENT_BUS_GROUP: "),
+        ({"EVENT_BUS_GROUP": "a..b"}, "EVENT_BUS_GROUP: 'a..b' is no name"),
+        ({"EVENT_BUS_PARTITIONS": "0"}, "EVENT_BUS_PARTITIONS is '0'; it is a number from 1 to"),
+        ({"EVENT_BUS_PARTITIONS": "1025"}, "EVENT_BUS_PARTITIONS is '1025'"),
+        ({"EVENT_BUS_PARTITIONS": "eight"}, "EVENT_BUS_PARTITIONS is 'eight'"),
+        ({"EVENT_BUS_PERSONAL_DATA": "some"}, "EVENT_BUS_PERSONAL_DATA is 'some'; it is include"),
     ],
 )
 def test_what_will_not_do_is_named_before_anything_starts(
@@ -88,6 +128,7 @@ def test_what_will_not_do_is_named_before_anything_starts(
     refused = start(**{**NEEDED, **environment})
     assert refused.returncode != 0
     assert f"ImproperlyConfigured: {words}" in refused.stderr
+    assert "s3cret" not in refused.stderr
 
 
 @pytest.mark.django_db

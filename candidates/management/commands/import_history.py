@@ -19,6 +19,7 @@ from tqdm import tqdm
 from candidates import wiring
 from candidates.application.history_import import Outcome, Taken
 from candidates.application.history_map import HistoryMap, InvalidMap
+from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 ROWS_PER_COMMIT = 1000
 PLAIN_PROGRESS_EVERY = 10_000
@@ -53,6 +54,12 @@ class Command(BaseCommand):
     def handle(
         self, *, file: Path, map_file: Path, dry_run: bool, report: Path | None, **options: Any
     ) -> None:
+        try:
+            wiring.require_log()
+            if not dry_run:
+                wiring.require_writable()
+        except (LogNotHere, ReadOnly) as error:
+            raise CommandError(str(error)) from error
         history_map = _read_map(map_file)
         counts: Counter[Outcome] = Counter()
         with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Events as CloudEvents 1.0, the form in which they leave this process.
+"""Events as CloudEvents 1.0, the form in which they leave this process and enter another.
 
 The JSON format in structured mode (cloudevents.io, `formats/json-format.md`), with the extensions
 `partitionkey` and `sequence` as they are documented there and some of our own. An attribute's name
@@ -7,14 +7,67 @@ has lower-case letters and digits alone, and its integers 32 bits, hence the tex
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from eventstore.domain.events import RecordedEvent
+import msgspec
+
+from eventstore.application.ports import Message
+from eventstore.domain.content import check_content
+from eventstore.domain.events import Metadata, RecordedEvent
+from eventstore.domain.exceptions import InvalidValue, UndecodableMessage
+from eventstore.infrastructure.mapper import UNREADABLE, EventMapper
 
 SPEC_VERSION = "1.0"
+MEDIA_TYPE = "application/cloudevents+json"
 SEQUENCE_DIGITS = 10
 """Of the largest version that the log can store: texts of one length order as their numbers do."""
+
+_LARGEST_VERSION, _LARGEST_POSITION = 2**31 - 1, 2**63 - 1
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+_Source = Annotated[str, msgspec.Meta(pattern=f"^urn:uuid:{_UUID}$")]
+_EventType = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,200}$")]
+_StreamType = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,100}$")]
+_SchemaVersion = Annotated[int, msgspec.Meta(ge=1, le=2**15 - 1)]
+_Sequence = Annotated[str, msgspec.Meta(pattern=f"^[0-9]{{{SEQUENCE_DIGITS}}}$")]
+_Position = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Metadata(msgspec.Struct):
+    actor: str
+    door: str
+    on_behalf_of: str | None = None
+
+
+class _Data(msgspec.Struct):
+    event: msgspec.Raw
+    metadata: _Metadata
+
+
+class _CloudEvent(msgspec.Struct):
+    """What is needed of a message. Others may add attributes on its way."""
+
+    specversion: Literal["1.0"]
+    id: UUID
+    source: _Source
+    type: _EventType
+    subject: UUID
+    time: _Time
+    sequence: _Sequence
+    logposition: _Position
+    streamtype: _StreamType
+    occurredat: _Time
+    schemaversion: _SchemaVersion
+    data: _Data
+    correlationid: UUID | None = None
+    causationid: UUID | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_CloudEvent)
+_MALFORMED = (*UNREADABLE, InvalidValue, OverflowError)
 
 
 def cloud_event(
@@ -26,15 +79,16 @@ def cloud_event(
     said, as a digest, and free metadata stay here.
     """
     metadata = recorded.metadata
+    stream_id = str(recorded.stream_id)
     optional = {"correlationid": recorded.correlation_id, "causationid": metadata.causation_id}
     return {
         "specversion": SPEC_VERSION,
         "id": str(recorded.event_id),
         "source": source.urn,
         "type": recorded.event.event_type,
-        "subject": str(recorded.stream_id),
+        "subject": stream_id,
         "time": _rfc3339(recorded.recorded_at),
-        "partitionkey": str(recorded.stream_id),
+        "partitionkey": stream_id,
         "sequence": f"{recorded.version:0{SEQUENCE_DIGITS}}",
         "logposition": str(recorded.position),
         "streamtype": recorded.stream_type,
@@ -52,5 +106,79 @@ def cloud_event(
     }
 
 
+def encode(recorded: RecordedEvent, *, source: UUID, data: Mapping[str, Any]) -> bytes:
+    """`cloud_event` as the body of a message."""
+    return _encoder.encode(cloud_event(recorded, source=source, data=data))
+
+
+def decode(body: bytes, mapper: EventMapper) -> Message:
+    """What `encode` wrote, here or elsewhere, in today's schema. Raises UndecodableMessage.
+
+    What the body leaves out of personal data is absent, as it is after an erasure.
+    """
+    try:
+        message = _decoder.decode(body)
+        data = message.data
+        recorded = RecordedEvent(
+            event=mapper.event_of(message.type, message.schemaversion, bytes(data.event)),
+            event_id=message.id,
+            stream_type=message.streamtype,
+            stream_id=message.subject,
+            version=int(message.sequence),
+            position=int(message.logposition),
+            occurred_at=message.occurredat.astimezone(UTC),
+            recorded_at=message.time.astimezone(UTC),
+            metadata=Metadata(
+                actor=data.metadata.actor,
+                door=data.metadata.door,
+                on_behalf_of=data.metadata.on_behalf_of,
+                causation_id=message.causationid,
+            ),
+            correlation_id=message.correlationid,
+        )
+        if not 1 <= recorded.version <= _LARGEST_VERSION:
+            raise ValueError("no stream has such a version")
+        if not 1 <= recorded.position <= _LARGEST_POSITION:
+            raise ValueError("no log has such a position")
+        check_content(recorded.metadata)
+        return Message(UUID(message.source), recorded)
+    except _MALFORMED as error:
+        raise _undecodable(body, error) from error
+
+
+def redacted(body: bytes, mapper: EventMapper) -> bytes:
+    """The message without what is personal. Raises UndecodableMessage."""
+    source, recorded = decode(body, mapper)
+    return encode(recorded, source=source, data=mapper.open_data_of(recorded.event))
+
+
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _undecodable(body: bytes, error: Exception) -> UndecodableMessage:
+    """With as much as the body says about where it belongs."""
+    try:
+        read = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        read = None
+    said = read if isinstance(read, dict) else {}
+    source = _said(said.get("source"), _Source)
+    version = int(_said(said.get("sequence"), _Sequence) or 0)
+    return UndecodableMessage(
+        reason=f"nothing is registered for {error}" if isinstance(error, KeyError) else str(error),
+        source=None if source is None else UUID(source),
+        stream_type=_said(said.get("streamtype"), _StreamType),
+        stream_id=_said(said.get("subject"), UUID),
+        version=version if 1 <= version <= _LARGEST_VERSION else None,
+        event_type=_said(said.get("type"), _EventType),
+        schema_version=_said(said.get("schemaversion"), _SchemaVersion),
+    )
+
+
+def _said(value: object, kind: Any) -> Any:
+    """None where it is not of this kind."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return None

@@ -11,7 +11,12 @@ from django.db import Error, connection
 from django.utils import timezone
 
 from eventstore import wiring
-from eventstore.application.status import ProjectionStatus
+from eventstore.application.status import (
+    ConsumedProjection,
+    ConsumerStatus,
+    ProjectionStatus,
+    PublisherStatus,
+)
 from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
 
 PATIENCE = timedelta(minutes=5)
@@ -21,7 +26,8 @@ PATIENCE = timedelta(minutes=5)
 class Command(BaseCommand):
     help = (
         "Show how far the log goes, how far it may be read, who holds its readers back, and how "
-        "each read model stands. Exits with 1 when something needs a person."
+        "each read model and the relay to the broker stand. Exits with 1 when something needs a "
+        "person."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,15 +38,18 @@ class Command(BaseCommand):
             status = wiring.log_status(connection)
             missing = wiring.missing_log_guards(connection)
             projections = wiring.projection_statuses()
+            publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
         except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The log cannot be asked: {error}".strip()) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text
-        self.stdout.write(show(status, missing, projections, now))
+        self.stdout.write(show(status, missing, projections, publisher, consumer, now))
         troubles = list(_troubles(status, missing, now))
         troubles += [trouble for one in projections for trouble in one.troubles(now)]
+        troubles += publisher.troubles(now) if publisher else ()
+        troubles += consumer.troubles(now) if consumer else ()
         if troubles:
             raise CommandError("\n".join(troubles))
 
@@ -49,6 +58,8 @@ def _as_json(
     status: wiring.LogStatus,
     missing: list[str],
     projections: list[ProjectionStatus],
+    publisher: PublisherStatus | None,
+    consumer: ConsumerStatus | None,
     now: datetime,
 ) -> str:
     return json.dumps(
@@ -57,13 +68,21 @@ def _as_json(
             "settled_position": status.settled,
             "missing_guards": missing,
             "held_back_by": [_holder_as_json(holder, now) for holder in status.holders],
-            "projections": [_projection_as_json(one) for one in projections],
+            "projections": [_status_as_json(one) for one in projections],
+            "publisher": publisher and _status_as_json(publisher),
+            "consumer": consumer
+            and {
+                "projections": [_status_as_json(one) for one in consumer.projections],
+                "strays": consumer.strays,
+            },
         },
         ensure_ascii=False,
     )
 
 
-def _projection_as_json(one: ProjectionStatus) -> dict[str, object]:
+def _status_as_json(
+    one: ProjectionStatus | PublisherStatus | ConsumedProjection,
+) -> dict[str, object]:
     return {
         **asdict(one),
         "waiting_since": one.waiting_since and one.waiting_since.isoformat(),
@@ -84,6 +103,8 @@ def _as_text(
     status: wiring.LogStatus,
     missing: list[str],
     projections: list[ProjectionStatus],
+    publisher: PublisherStatus | None,
+    consumer: ConsumerStatus | None,
     now: datetime,
 ) -> str:
     lines = [
@@ -100,14 +121,35 @@ def _as_text(
         lines.append(("held back", "by nobody"))
     for one in projections:
         waiting = "events" if one.followed else "streams"
-        since = one.waiting_since and f", since {one.waiting_since:%Y-%m-%d %H:%M:%S %Z}"
-        seen = f"{one.seen_at:%Y-%m-%d %H:%M:%S %Z}" if one.seen_at else "never"
         schema = f"schema {one.stored_schema} of {one.schema}"
         lines += [
-            (one.name, f"checkpoint {one.position}, {one.lag} {waiting} behind{since or ''}"),
-            ("", f"parked {one.parked}, {schema}, follower seen {seen}"),
+            (one.name, _behind(one, waiting)),
+            ("", f"parked {one.parked}, {schema}, follower {_seen(one)}"),
         ]
+    if publisher:
+        blocked = f", blocked {publisher.blocked_by}" if publisher.blocked_by else ""
+        lines += [("publisher", _behind(publisher, "events")), ("", _seen(publisher) + blocked)]
+    for fed in consumer.projections if consumer else ():
+        schema = f"schema {fed.stored_schema} of {fed.schema}"
+        lines += [
+            (fed.name, f"received {fed.received}, {fed.waiting} messages waiting{_since(fed)}"),
+            ("", f"parked {fed.parked}, {schema}, consumer {_seen(fed)}"),
+        ]
+    if consumer:
+        lines.append(("stray messages", str(consumer.strays)))
     return "\n".join(f"{name:<18}{value}" for name, value in lines)
+
+
+def _behind(one: ProjectionStatus | PublisherStatus, waiting: str) -> str:
+    return f"checkpoint {one.position}, {one.lag} {waiting} behind{_since(one)}"
+
+
+def _since(one: ProjectionStatus | PublisherStatus | ConsumedProjection) -> str:
+    return f", since {one.waiting_since:%Y-%m-%d %H:%M:%S %Z}" if one.waiting_since else ""
+
+
+def _seen(one: ProjectionStatus | PublisherStatus | ConsumedProjection) -> str:
+    return f"seen {one.seen_at:%Y-%m-%d %H:%M:%S %Z}" if one.seen_at else "seen never"
 
 
 def _troubles(status: wiring.LogStatus, missing: list[str], now: datetime) -> Iterator[str]:

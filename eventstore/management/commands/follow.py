@@ -1,6 +1,4 @@
-import signal
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -8,9 +6,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 
 from eventstore import wiring
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
-
-STOPPING = (signal.SIGTERM, signal.SIGINT)
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogNotHere,
+    UndecodableEvent,
+    UnsafeLogRead,
+)
+from eventstore.management.stopping import told_to_stop
 
 
 class Command(BaseCommand):
@@ -18,10 +20,6 @@ class Command(BaseCommand):
         "Bring read models up to the log and keep them there. SIGTERM and Ctrl-C finish the batch "
         "and exit with 0; an event that this code cannot read ends it with 1. Several may run."
     )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._stopped = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop where the log is settled now")
@@ -40,23 +38,25 @@ class Command(BaseCommand):
                 f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
             )
         wanted = [name for name in known if not names or name in names]
-        before = {number: signal.signal(number, self._stop) for number in STOPPING}
-        self.stderr.write(f"Following the log: {', '.join(wanted)}")
         try:
-            wiring.follower(wanted, stopped=lambda: self._stopped).run(once=once)
-        except (CursorBeyondLog, ImproperlyConfigured, UndecodableEvent, UnsafeLogRead) as error:
+            wiring.require_log()
+            with told_to_stop() as stopped:
+                self.stderr.write(f"Following the log: {', '.join(wanted)}")
+                wiring.follower(wanted, stopped=stopped).run(once=once)
+                end = "stopped" if stopped() else "done"
+        except (
+            CursorBeyondLog,
+            ImproperlyConfigured,
+            LogNotHere,
+            UndecodableEvent,
+            UnsafeLogRead,
+        ) as error:
             raise CommandError(str(error)) from error
         except Error as error:
             raise CommandError(f"The database cannot be asked: {error}".strip()) from error
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         positions = ", ".join(
             f"{name} at {checkpoint.position}"
             for name, checkpoint in wiring.checkpoints().all().items()
             if name in wanted
         )
-        self.stdout.write(f"{'stopped' if self._stopped else 'done'}: {positions}")
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopped = True
+        self.stdout.write(f"{end}: {positions}")

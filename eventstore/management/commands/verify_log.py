@@ -10,7 +10,7 @@ from django.db import Error
 from tqdm import tqdm
 
 from eventstore import wiring
-from eventstore.domain.exceptions import UnsafeLogRead
+from eventstore.domain.exceptions import LogNotHere, UnsafeLogRead
 
 
 def expectation(text: str) -> tuple[int, str]:
@@ -42,6 +42,7 @@ class Command(BaseCommand):
         with tqdm(unit=" events", disable=None, file=sys.stderr) as progress:
             verification = wiring.verification(lambda count: progress.update(count))
             try:
+                wiring.require_log()
                 if stream:
                     verified = verification.stream(stream)
                 else:
@@ -54,7 +55,7 @@ class Command(BaseCommand):
                     f"Personal data cannot be verified: {error}. Add the key that is missing to "
                     "PERSONAL_DATA_KEYS."
                 ) from error
-            except (ImproperlyConfigured, UnsafeLogRead) as error:
+            except (ImproperlyConfigured, LogNotHere, UnsafeLogRead) as error:
                 raise CommandError(str(error)) from error
             except Error as error:
                 raise CommandError(f"The log cannot be read: {error}".strip()) from error

@@ -33,7 +33,7 @@ def test_a_command_succeeds_though_the_projector_fails_and_a_retry_mends_the_row
     assert api.get(url).status_code == 404
     (logged,) = [record.getMessage() for record in caplog.records if "failed on" in record.msg]
     event = StorageEvent.objects.get(version=1)
-    assert f"failed on stream {event.stream_id} at position {event.position}: Runtime" in logged
+    assert f"failed on stream {event.stream_id} at version {event.version}: Runtime" in logged
     assert "the projector is broken" not in logged
 
     broken.undo()

@@ -1,0 +1,148 @@
+"""Receives what a broker holds for this system and has read models built from it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+
+from eventstore.application.intake import Intake
+from eventstore.application.ports import (
+    Checkpoints,
+    EventConsumer,
+    EventFeed,
+    NotReceived,
+    ParkedStreams,
+    WaitingRoom,
+)
+from eventstore.application.reading import HEARTBEAT
+from eventstore.application.received import PATIENCE, ReceivedDelivery
+
+logger = logging.getLogger(__name__)
+
+BATCH = 2000
+"""Messages in one transaction: a second at most, for SQLite keeps all writers waiting meanwhile."""
+WAIT = 1.0
+"""Seconds for the next message, before something else is looked after."""
+LAST_WAIT = 0.2
+"""Seconds for a message that may be on its way, where what is there is to be drained."""
+RETRY = 1.0
+"""Seconds between two looks for parked streams that are due and gaps that did not close."""
+OVERDUE = 100
+"""Streams with such a gap that are mended at one look."""
+FIRST_RECONNECT = 0.5
+LONGEST_RECONNECT = 10.0
+"""Seconds from a lost connection to the next try, twice as many each time."""
+_NAP = 0.2
+
+
+class Consumption:
+    """Any number may consume: the broker gives each partition to one of them at a time.
+
+    `connect` gives a consumer, whose connection is made when it first needs it. `monotonic` counts
+    seconds from anywhere, `clock` tells the time, `sleep` waits so many seconds, `stopped` says
+    that this is enough: it is asked between two batches.
+    """
+
+    def __init__(
+        self,
+        deliveries: Sequence[ReceivedDelivery],
+        intake: Intake,
+        *,
+        connect: Callable[[], EventConsumer],
+        checkpoints: Checkpoints,
+        parked: ParkedStreams,
+        room: WaitingRoom,
+        monotonic: Callable[[], float],
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], object],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._deliveries = deliveries
+        self._intake = intake
+        self._connect = connect
+        self._checkpoints = checkpoints
+        self._parked = parked
+        self._room = room
+        self._monotonic = monotonic
+        self._clock = clock
+        self._sleep = sleep
+        self._stopped = stopped
+        self._beat_at = self._retry_at = monotonic()
+        self._reconnect_in = FIRST_RECONNECT
+
+    def run(self, *, once: bool = False) -> None:
+        """Until stopped; with `once`, until what the broker holds by now is handled.
+
+        Raises AnotherLog, and what says nothing of the messages, as when the database is gone;
+        with `once` also NotReceived, where the broker is out of reach.
+        """
+        self._start()
+        while self._go_on():
+            try:
+                with closing(self._connect()) as consumer:
+                    if self._receive(consumer, once=once):
+                        return
+            except NotReceived as error:
+                if once:
+                    raise
+                logger.warning("%s. Trying again in %.1f s", error, self._reconnect_in)
+                self._wait(self._reconnect_in)
+                self._reconnect_in = min(2 * self._reconnect_in, LONGEST_RECONNECT)
+
+    def bootstrap(self, feed: EventFeed) -> None:
+        """Handle all of the log as the feed gives it.
+
+        What is recorded meanwhile is held by the broker, to which this group is known before.
+        Raises FeedUnavailable, AnotherLog, and NotReceived where the broker is out of reach.
+        """
+        self._start()
+        with closing(self._connect()) as consumer:
+            # A broker makes what holds the messages of a group when the group first asks.
+            consumer.drained()
+        for bodies in feed.pages():
+            if not self._go_on():
+                return
+            self._intake.take(bodies)
+
+    def _start(self) -> None:
+        for delivery in self._deliveries:
+            self._checkpoints.start(delivery.name, schema=delivery.projection.schema)
+            self._checkpoints.seen(delivery.name)
+
+    def _receive(self, consumer: EventConsumer, *, once: bool) -> bool:
+        """True when, with `once`, the broker holds no more."""
+        while self._go_on():
+            bodies = consumer.receive(limit=BATCH, wait=LAST_WAIT if once else WAIT)
+            if bodies:
+                self._intake.take(bodies)
+                # Not before: what is not committed has to come again.
+                consumer.acknowledge()
+                self._reconnect_in = FIRST_RECONNECT
+            self._look_after()
+            if once and not bodies and consumer.drained():
+                return True
+        return False
+
+    def _look_after(self) -> None:
+        if self._monotonic() < self._retry_at:
+            return
+        self._retry_at = self._monotonic() + RETRY
+        for delivery in self._deliveries:
+            while (due := self._parked.due(delivery.name, limit=1)) and self._go_on():
+                delivery.retry(due[0].stream_id)
+            before = self._clock() - PATIENCE
+            for stream_id in self._room.overdue(delivery.name, before=before, limit=OVERDUE):
+                if self._go_on():
+                    delivery.retry(stream_id)
+
+    def _wait(self, seconds: float) -> None:
+        end = self._monotonic() + seconds
+        while self._go_on() and (left := end - self._monotonic()) > 0:
+            self._sleep(min(left, _NAP))
+
+    def _go_on(self) -> bool:
+        if self._monotonic() >= self._beat_at:
+            self._beat_at = self._monotonic() + HEARTBEAT
+            for delivery in self._deliveries:
+                self._checkpoints.seen(delivery.name)
+        return not self._stopped()

@@ -1,0 +1,71 @@
+"""What bodies from elsewhere are: messages about streams, or strays."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from eventstore.application.ports import Message
+from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import UndecodableMessage
+
+
+class Received(NamedTuple):
+    """A message that says where it belongs."""
+
+    stream_type: str
+    stream_id: UUID
+    version: int
+    body: bytes
+    recorded: RecordedEvent | None
+    """None: this code cannot read it."""
+
+    @property
+    def erases(self) -> bool:
+        return self.recorded is not None and self.recorded.event.erases_personal_data
+
+
+class Opened(NamedTuple):
+    messages: list[Received]
+    strays: list[bytes]
+    """Those that do not."""
+
+
+class Inbox:
+    """Opens bodies, and takes them from one log alone.
+
+    `accept` is given the id of a log when it is first met. It raises AnotherLog where it is not
+    the one that this system's read models are built from.
+    """
+
+    def __init__(
+        self, *, decode: Callable[[bytes], Message], accept: Callable[[UUID], object]
+    ) -> None:
+        self.decode = decode
+        self._accept = accept
+        self._accepted: set[UUID] = set()
+
+    def open(self, bodies: Sequence[bytes]) -> Opened:
+        """In the order in which they came. Raises AnotherLog."""
+        messages: list[Received] = []
+        strays: list[bytes] = []
+        for body in bodies:
+            recorded: RecordedEvent | None
+            try:
+                source, recorded = self.decode(body)
+            except UndecodableMessage as error:
+                recorded = None
+                said = error.source, error.stream_type, error.stream_id, error.version
+                match said:
+                    case (UUID() as source, str(stream_type), UUID() as stream_id, int(version)):
+                        pass
+                    case _:
+                        strays.append(body)
+                        continue
+            else:
+                stream_type, stream_id = recorded.stream_type, recorded.stream_id
+                version = recorded.version
+            if source not in self._accepted:
+                self._accept(source)
+                self._accepted.add(source)
+            messages.append(Received(stream_type, stream_id, version, body, recorded))
+        return Opened(messages, strays)

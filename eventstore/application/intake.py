@@ -1,0 +1,133 @@
+"""Brings one batch of messages into the rows of read models: all of it, or nothing."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from eventstore.application.inbox import Inbox, Received
+from eventstore.application.ports import Checkpoints, ParkedStreams, WaitingRoom
+from eventstore.application.received import ReceivedDelivery
+from eventstore.domain.events import RecordedEvent
+
+Streams: TypeAlias = Mapping[UUID, Sequence[Received]]
+
+
+class Intake:
+    """Where a stream's messages follow its rows, they are folded with those of other streams.
+
+    Any other stream goes by way of the waiting room: one with a gap, with a message that cannot be
+    read, with messages that wait already, one that is parked, and, where a projection fails on the
+    batch, each of its streams.
+
+    `transaction` calls a function in a transaction, again where the database asks for that;
+    `transient` errors say nothing of the messages.
+    """
+
+    def __init__(
+        self,
+        deliveries: Sequence[ReceivedDelivery],
+        *,
+        inbox: Inbox,
+        room: WaitingRoom,
+        parked: ParkedStreams,
+        checkpoints: Checkpoints,
+        transaction: Callable[[Callable[[], None]], None],
+        transient: tuple[type[Exception], ...],
+    ) -> None:
+        self._deliveries = deliveries
+        self._inbox = inbox
+        self._room = room
+        self._parked = parked
+        self._checkpoints = checkpoints
+        self._transaction = transaction
+        self._transient = transient
+
+    def take(self, bodies: Sequence[bytes]) -> None:
+        """When it returns, they need not come again. Raises AnotherLog, and what is transient."""
+        opened = self._inbox.open(bodies)
+        for body in opened.strays:
+            self._room.keep_stray(body)
+        if not opened.messages:
+            return
+        try:
+            self._transaction(lambda: self._apply(opened.messages, alone=False))
+        except self._transient:
+            raise
+        except Exception:  # noqa: BLE001  # all of it is undone, and what fails is looked for
+            self._transaction(lambda: self._apply(opened.messages, alone=True))
+
+    def take_strays(self) -> int:
+        """Try again those that did not say where they belong. Returns how many do now."""
+        strays = self._room.strays()
+        still = set(self._inbox.open(strays).strays)
+        told = [body for body in strays if body not in still]
+        self.take(told)
+        for body in told:
+            self._room.discard_stray(body)
+        return len(told)
+
+    def _apply(self, messages: Sequence[Received], *, alone: bool) -> None:
+        newest = max((one.recorded.position for one in messages if one.recorded), default=0)
+        for delivery in self._deliveries:
+            streams = _by_stream(messages, delivery.projection.stream_type)
+            irregular: Collection[UUID] = streams
+            if streams and not alone:
+                irregular = self._apply_together(delivery, streams)
+            for stream_id in irregular:
+                self._apply_alone(delivery, stream_id, streams[stream_id])
+        # At the end, since other consumers wait for these rows until the commit.
+        for delivery in self._deliveries:
+            self._checkpoints.received(delivery.name, newest)
+
+    def _apply_together(self, delivery: ReceivedDelivery, streams: Streams) -> set[UUID]:
+        """Returns the streams that need more than that."""
+        projection, ids = delivery.projection, streams.keys()
+        irregular = self._parked.among(delivery.name, ids) | self._room.among(delivery.name, ids)
+        shown = projection.versions(ids)
+        begun: dict[UUID, Sequence[RecordedEvent]] = {}
+        continued: dict[UUID, Sequence[RecordedEvent]] = {}
+        for stream_id, messages in streams.items():
+            if stream_id in irregular:
+                continue
+            version = shown.get(stream_id, 0)
+            events = _following(messages, version)
+            if events is None:
+                irregular.add(stream_id)
+            elif events:
+                (continued if version else begun)[stream_id] = events
+        irregular |= projection.begin(begun) if begun else set()
+        irregular |= projection.advance_many(continued) if continued else set()
+        return irregular
+
+    def _apply_alone(
+        self, delivery: ReceivedDelivery, stream_id: UUID, messages: Sequence[Received]
+    ) -> None:
+        shown = delivery.projection.version(stream_id)
+        later = {one.version: one for one in messages if one.version > shown}
+        if not later:
+            return
+        delivery.keep(stream_id, list(later.values()))
+        parked = self._parked.find(delivery.name, stream_id)
+        # One that is parked waits for its retry, unless the very event comes once more.
+        if (parked is None or parked.version in later) and delivery.heal(stream_id) is None:
+            self._parked.release(delivery.name, stream_id)
+
+
+def _by_stream(messages: Sequence[Received], stream_type: str) -> dict[UUID, list[Received]]:
+    streams: dict[UUID, list[Received]] = {}
+    for message in messages:
+        if message.stream_type == stream_type:
+            streams.setdefault(message.stream_id, []).append(message)
+    return streams
+
+
+def _following(messages: Sequence[Received], shown: int) -> list[RecordedEvent] | None:
+    """What goes on behind `shown`, repeats left out. None where it does not, or cannot be read."""
+    events: list[RecordedEvent] = []
+    for message in messages:
+        if message.version <= shown + len(events):
+            continue
+        if message.recorded is None or message.version > shown + len(events) + 1:
+            return None
+        events.append(message.recorded)
+    return events

@@ -1,0 +1,172 @@
+"""Streams as they are put together from messages, and their delivery to a projection."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from eventstore.application.delivery import Delivery
+from eventstore.application.inbox import Inbox, Received
+from eventstore.application.parking import ParkedStream
+from eventstore.application.ports import (
+    EventFeed,
+    FeedUnavailable,
+    Message,
+    ParkedStreams,
+    StreamSource,
+    UnitOfWork,
+    WaitingMessage,
+    WaitingRoom,
+)
+from eventstore.application.projection import Projection
+from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import EventsMissing, UndecodableMessage, UnreadableMessage
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(seconds=30)
+"""How long the messages behind a gap wait for what closes it, before somebody is asked."""
+
+
+class WaitingStreams:
+    """The streams of a waiting room, for one projection."""
+
+    def __init__(
+        self,
+        projection: str,
+        *,
+        room: WaitingRoom,
+        decode: Callable[[bytes], Message],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._projection = projection
+        self._room = room
+        self._decode = decode
+        self._clock = clock
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        """What has come, up to the first gap or to what cannot be read.
+
+        Where that is next, raises UnreadableMessage, or EventsMissing once PATIENCE is at an end.
+        """
+        events: list[RecordedEvent] = []
+        for message in self._room.waiting(self._projection, stream_id, after=after):
+            missing = after + len(events) + 1
+            if until is not None and missing > until:
+                break
+            if message.version > missing:
+                if not events and self._clock() - message.kept_at >= PATIENCE:
+                    raise EventsMissing(
+                        stream_id=stream_id,
+                        version=missing,
+                        until=message.version - 1,
+                        event_type="",
+                    )
+                break
+            try:
+                events.append(self._decode(message.body).recorded)
+            except UndecodableMessage as error:
+                if events:
+                    break
+                raise UnreadableMessage(
+                    stream_id=stream_id,
+                    version=missing,
+                    event_type=error.event_type or "",
+                    schema_version=error.schema_version,
+                ) from error
+        return events
+
+
+class ReceivedDelivery(Delivery):
+    """Of messages, for which the waiting room is what the log is for other deliveries.
+
+    `redact` leaves out of a body what is personal, and raises UndecodableMessage; `feed` is asked
+    for what never came.
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        *,
+        source: StreamSource,
+        parked: ParkedStreams,
+        savepoint: UnitOfWork,
+        transient: tuple[type[Exception], ...],
+        inbox: Inbox,
+        room: WaitingRoom,
+        redact: Callable[[bytes], bytes],
+        feed: EventFeed | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(
+            projection, source=source, parked=parked, savepoint=savepoint, transient=transient
+        )
+        self._inbox = inbox
+        self._room = room
+        self._redact = redact
+        self._feed = feed
+        self._clock = clock
+
+    def keep(self, stream_id: UUID, messages: Sequence[Received]) -> None:
+        """Until their turn comes. Nothing personal is kept in front of the stream's erasure."""
+        now = self._clock()
+        kept = [WaitingMessage(one.version, one.body, one.erases, now) for one in messages]
+        self._room.keep(self.name, stream_id, kept)
+        waiting = self._room.waiting(self.name, stream_id)
+        erased = max((one.version for one in waiting if one.erases), default=0)
+        if before := [one for one in waiting if one.version < erased]:
+            self._forget(stream_id, before)
+
+    def heal(self, stream_id: UUID) -> ParkedStream | None:
+        """What has come is applied, and leaves the waiting room."""
+        parked = super().heal(stream_id)
+        if parked is None:
+            # What could be read is applied by now, so what cannot be is met first.
+            parked = super().heal(stream_id)
+        self._clear(stream_id)
+        return parked
+
+    def retry(self, stream_id: UUID) -> ParkedStream | None:
+        """Asks the feed, where there is one, for what is missing or cannot be read.
+
+        Not in a transaction, which would be open while another system is asked. Raises AnotherLog.
+        """
+        self._fetch(stream_id)
+        return super().retry(stream_id)
+
+    def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
+        parked = super().skip(stream_id, version=version)
+        self._clear(stream_id)
+        return parked
+
+    def _clear(self, stream_id: UUID) -> None:
+        shown = self.projection.version(stream_id)
+        waiting = self._room.waiting(self.name, stream_id)
+        if passed := [message.version for message in waiting if message.version <= shown]:
+            self._room.discard(self.name, stream_id, passed)
+
+    def _fetch(self, stream_id: UUID) -> None:
+        shown = self.projection.version(stream_id)
+        waiting = self._room.waiting(self.name, stream_id, after=shown)
+        if self._feed is None or not waiting:
+            return
+        until = max(waiting[0].version - 1, shown + 1)
+        try:
+            bodies = self._feed.stream(stream_id, after=shown, until=until)
+        except FeedUnavailable as error:
+            logger.warning("%r, stream %s: %s", self, stream_id, error)
+            return
+        told = self._inbox.open(bodies).messages
+        self.keep(stream_id, [one for one in told if one.stream_id == stream_id])
+
+    def _forget(self, stream_id: UUID, waiting: Sequence[WaitingMessage]) -> None:
+        open_parts, unreadable = [], []
+        for message in waiting:
+            try:
+                open_parts.append(message._replace(body=self._redact(message.body)))
+            except UndecodableMessage:
+                unreadable.append(message.version)
+        self._room.keep(self.name, stream_id, open_parts)
+        self._room.discard(self.name, stream_id, unreadable)

@@ -1,0 +1,83 @@
+"""The waiting room in the project's database, one row for a projection and a message."""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count, Exists, Min, OuterRef
+
+from eventstore import models
+from eventstore.application.ports import WaitingCount, WaitingMessage
+
+KEPT_AT_ONCE = 500
+
+
+class DjangoWaitingRoom:
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
+        rows = [
+            models.WaitingMessage(projection=projection, stream_id=stream_id, **one._asdict())
+            for one in messages
+        ]
+        models.WaitingMessage.objects.bulk_create(
+            rows,
+            batch_size=KEPT_AT_ONCE,
+            update_conflicts=True,
+            unique_fields=["projection", "stream_id", "version"],
+            update_fields=["body", "erases"],
+        )
+
+    def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
+        rows = models.WaitingMessage.objects.filter(
+            projection=projection, stream_id=stream_id, version__gt=after
+        )
+        return [
+            WaitingMessage(row.version, bytes(row.body), row.erases, row.kept_at)
+            for row in rows.order_by("version")
+        ]
+
+    def among(self, projection: str, stream_ids: Collection[UUID]) -> set[UUID]:
+        rows = models.WaitingMessage.objects.filter(projection=projection)
+        # Mostly there is none, which is quicker asked than whether there is one of so many.
+        if not rows.exists():
+            return set()
+        return set(rows.filter(stream_id__in=stream_ids).values_list("stream_id", flat=True))
+
+    def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None:
+        models.WaitingMessage.objects.filter(
+            projection=projection, stream_id=stream_id, version__in=versions
+        ).delete()
+
+    def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
+        parked = models.ParkedStream.objects.filter(
+            projection=projection, stream_id=OuterRef("stream_id")
+        )
+        rows = models.WaitingMessage.objects.filter(projection=projection, kept_at__lt=before)
+        streams = rows.exclude(Exists(parked)).values("stream_id").annotate(since=Min("kept_at"))
+        return [row["stream_id"] for row in streams.order_by("since", "stream_id")[:limit]]
+
+    def count(self) -> Mapping[str, WaitingCount]:
+        rows = models.WaitingMessage.objects.values("projection")
+        counts = rows.annotate(messages=Count("pk"), oldest=Min("kept_at"))
+        return {row["projection"]: WaitingCount(row["messages"], row["oldest"]) for row in counts}
+
+    def keep_stray(self, body: bytes) -> None:
+        row = models.StrayMessage(digest=_digest(body), body=body, kept_at=self._clock())
+        models.StrayMessage.objects.bulk_create([row], ignore_conflicts=True)
+
+    def strays(self) -> list[bytes]:
+        rows = models.StrayMessage.objects.order_by("pk").values_list("body", flat=True)
+        return [bytes(body) for body in rows]
+
+    def discard_stray(self, body: bytes) -> None:
+        models.StrayMessage.objects.filter(digest=_digest(body)).delete()
+
+    def count_strays(self) -> int:
+        return models.StrayMessage.objects.count()
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

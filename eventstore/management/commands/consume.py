@@ -1,0 +1,91 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from eventstore import wiring
+from eventstore.application.ports import FeedUnavailable, NotReceived
+from eventstore.domain.exceptions import AnotherLog
+from eventstore.management.stopping import told_to_stop
+
+
+class Command(BaseCommand):
+    help = (
+        "Build read models from the messages in EVENT_BUS_URL and go on doing so. SIGTERM and "
+        "Ctrl-C finish the batch and exit with 0; a message of another log ends it with 1. "
+        "Several may run: each partition is received by one of them at a time."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--once", action="store_true", help="stop when what the broker holds now is handled"
+        )
+        parser.add_argument(
+            "--projection",
+            metavar="NAME",
+            action="append",
+            dest="names",
+            help="only this read model; may be repeated",
+        )
+        parser.add_argument(
+            "--partition",
+            metavar="N",
+            type=int,
+            action="append",
+            dest="partitions",
+            help="only this partition, counted from 0; may be repeated",
+        )
+        parser.add_argument(
+            "--bootstrap",
+            action="store_true",
+            help="first read all of the log by the event feed in EVENT_FEED_URL",
+        )
+
+    def handle(
+        self,
+        *,
+        once: bool,
+        names: list[str] | None,
+        partitions: list[int] | None,
+        bootstrap: bool,
+        **options: Any,
+    ) -> None:
+        known = wiring.projections()
+        if unknown := sorted(set(names or ()) - known.keys()):
+            raise CommandError(
+                f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
+            )
+        if settings.EVENT_DELIVERY != "bus":
+            raise CommandError(
+                f"EVENT_DELIVERY is {settings.EVENT_DELIVERY}: read models are built from "
+                "messages where it is bus."
+            )
+        wanted = [name for name in known if not names or name in names]
+        try:
+            bus, feed = wiring.event_bus(), wiring.event_feed()
+            if wrong := sorted(n for n in partitions or () if not 0 <= n < bus.partitions):
+                raise CommandError(
+                    f"There is no partition {wrong[0]}: they are 0 to {bus.partitions - 1}."
+                )
+            if bootstrap and feed is None:
+                raise CommandError("--bootstrap reads the event feed: set EVENT_FEED_URL.")
+            group = settings.EVENT_BUS_GROUP
+            with told_to_stop() as stopped:
+                consumption = wiring.consumption(
+                    wanted, connect=lambda: bus.consumer(group, partitions), stopped=stopped
+                )
+                self.stderr.write(f"Consuming as {group}: {', '.join(wanted)}")
+                if bootstrap and feed is not None:
+                    consumption.bootstrap(feed)
+                consumption.run(once=once)
+                end = "stopped" if stopped() else "done"
+        except (AnotherLog, FeedUnavailable, ImproperlyConfigured, NotReceived) as error:
+            raise CommandError(str(error)) from error
+        except Error as error:
+            raise CommandError(f"The database cannot be asked: {error}".strip()) from error
+        kept = wiring.checkpoints().all()
+        told = ", ".join(f"{name} at {kept[name].received}" for name in wanted)
+        self.stdout.write(f"{end}: {told}")

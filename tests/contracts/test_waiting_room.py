@@ -1,0 +1,92 @@
+"""What a waiting room promises, wherever it is kept."""
+
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from eventstore.application.ports import ParkedStreams, WaitingMessage, WaitingRoom
+from eventstore.infrastructure.memory import InMemoryParkedStreams, InMemoryWaitingRoom
+from eventstore.infrastructure.waiting import DjangoWaitingRoom
+from tests.contracts.conftest import Clock
+
+STREAM, OTHER = uuid4(), uuid4()
+
+
+@pytest.fixture
+def room(parked_streams: ParkedStreams, clock: Clock) -> WaitingRoom:
+    if isinstance(parked_streams, InMemoryParkedStreams):
+        return InMemoryWaitingRoom(parked=parked_streams)
+    return DjangoWaitingRoom(clock=clock)
+
+
+def message(version: int, at: datetime, body: bytes = b"\x00{", **flags: bool) -> WaitingMessage:
+    return WaitingMessage(version, body, flags.get("erases", False), at)
+
+
+def keep(room: WaitingRoom, at: datetime, *versions: int, stream_id: UUID = STREAM) -> None:
+    room.keep("candidates", stream_id, [message(version, at) for version in versions])
+
+
+def versions(room: WaitingRoom, *, after: int = 0, projection: str = "candidates") -> list[int]:
+    return [one.version for one in room.waiting(projection, STREAM, after=after)]
+
+
+def test_messages_come_in_the_order_of_their_versions(room: WaitingRoom, clock: Clock) -> None:
+    keep(room, clock.now, 12, 3)
+    keep(room, clock.now, 5)
+    keep(room, clock.now, 1, stream_id=OTHER)
+    assert versions(room) == [3, 5, 12]
+    assert versions(room, after=3) == [5, 12]
+    assert room.waiting("candidates", STREAM)[0] == message(3, clock.now)
+
+
+def test_another_body_of_the_same_version_takes_its_place_but_not_its_time(
+    room: WaitingRoom, clock: Clock
+) -> None:
+    keep(room, clock.now, 3)
+    later = clock.now + timedelta(hours=1)
+    room.keep("candidates", STREAM, [message(3, later, b"new", erases=True)])
+    assert room.waiting("candidates", STREAM) == [message(3, clock.now, b"new", erases=True)]
+
+
+def test_each_projection_has_its_own(room: WaitingRoom, clock: Clock) -> None:
+    keep(room, clock.now, 3, 4)
+    room.keep("spans", STREAM, [message(4, clock.now)])
+    room.discard("candidates", STREAM, [3, 4, 99])
+    assert versions(room) == []
+    assert versions(room, projection="spans") == [4]
+    assert {name: count.messages for name, count in room.count().items()} == {"spans": 1}
+
+
+def test_who_waits_is_told_and_since_when(room: WaitingRoom, clock: Clock) -> None:
+    keep(room, clock.now, 3, 4)
+    keep(room, clock.now + timedelta(seconds=5), 9, stream_id=OTHER)
+    assert room.among("candidates", [STREAM, uuid4()]) == {STREAM}
+    assert room.count()["candidates"] == (3, clock.now)
+    assert room.among("spans", [STREAM]) == set()
+
+
+def test_overdue_is_what_waits_since_before_then_and_is_not_parked(
+    room: WaitingRoom, parked_streams: ParkedStreams, clock: Clock
+) -> None:
+    first, second, parked = uuid4(), uuid4(), uuid4()
+    for number, stream_id in enumerate((parked, second, first)):
+        keep(room, clock.now - timedelta(seconds=number), 3, stream_id=stream_id)
+    keep(room, clock.now + timedelta(hours=1), 4, stream_id=first)
+    parked_streams.park("candidates", parked, version=2, event_type="", error=ValueError())
+    parked_streams.park("spans", first, version=2, event_type="", error=ValueError())
+    soon = clock.now + timedelta(seconds=1)
+    assert room.overdue("candidates", before=soon, limit=5) == [first, second]
+    assert room.overdue("candidates", before=soon, limit=1) == [first]
+    assert room.overdue("candidates", before=clock.now - timedelta(seconds=1), limit=5) == [first]
+    assert room.overdue("spans", before=soon, limit=5) == []
+
+
+def test_a_stray_is_kept_once_until_it_is_discarded(room: WaitingRoom) -> None:
+    for body in (b"\xff", b"", b"\xff"):
+        room.keep_stray(body)
+    assert (room.strays(), room.count_strays()) == ([b"\xff", b""], 2)
+    room.discard_stray(b"\xff")
+    room.discard_stray(b"unheard")
+    assert room.strays() == [b""]
