@@ -83,6 +83,7 @@ from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
+from eventstore.infrastructure.shown import ShownEnd
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
@@ -116,6 +117,7 @@ _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
 _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
+_shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
 
 
@@ -146,6 +148,7 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     _projectors[projection.name] = projector
     _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
+    _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(delivery)
     _in_transaction.subscribe(projection)
 
@@ -170,6 +173,11 @@ def require_log() -> None:
 def settled_position() -> int:
     """How far the log may be read now. Raises UnsafeLogRead."""
     return log.settled_position(connection)
+
+
+def shown_end(name: str, *, after: int = 0) -> int:
+    """How far the projection shows the log with nothing missing before. See `ShownEnd.position`."""
+    return _shown[name].position(after=after)
 
 
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:

@@ -63,7 +63,8 @@ def ids(events: Sequence[RecordedEvent]) -> set[UUID]:
 
 
 def first_times(events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
-    return list({event.event_id: event for event in reversed(events)}.values())[::-1]
+    """In the order of the first arrivals: a dictionary keeps a key where it was put first."""
+    return list({event.event_id: event for event in events}.values())
 
 
 def joined(*consumers: EventConsumer) -> None:

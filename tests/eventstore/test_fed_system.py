@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -51,9 +52,7 @@ class Fed:
         self.log = InMemoryEventStore(mapper(), clock=Clock())
 
     def stored(self, *events: DomainEvent, stream_id: UUID | None = None) -> list[RecordedEvent]:
-        return self.log.append(
-            "candidate", stream_id or uuid4(), events, expected=0, metadata=RITA
-        )
+        return self.log.append("candidate", stream_id or uuid4(), events, expected=0, metadata=RITA)
 
     def sent(self, *recorded: RecordedEvent) -> None:
         for one in recorded:
@@ -268,7 +267,6 @@ def strays(action: str) -> str:
 
 
 def test_strays_show_and_are_retried_or_discarded(fed: Fed, client: Client) -> None:
-    (first,) = fed.stored(added())
     fed.bus.put("readers", 0, b"{")
     consume()
     status_now = consumer_status()
@@ -313,7 +311,7 @@ def test_a_feed_that_cannot_be_read_is_an_error_with_its_reason(live_server: Liv
         HTTPEventFeed(f"{live_server.url}{FEED}", token="no").stream(uuid4(), after=0, until=1)
     with pytest.raises(FeedUnavailable, match="refused"):
         list(HTTPEventFeed("http://127.0.0.1:1/", token="no").pages())
-    with pytest.raises(FeedUnavailable, match="malformed|invalid|JSON"):
+    with pytest.raises(FeedUnavailable, match=r"malformed|invalid|JSON"):
         list(HTTPEventFeed(f"{live_server.url}/admin/login/", token="no").pages())
 
 
@@ -354,9 +352,46 @@ def test_a_retry_asks_the_feed_that_the_settings_name(
     assert shown() == {stream_id: 3}
 
 
+def test_a_retry_takes_nothing_from_the_feed_of_another_log(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = fed.stored(added(), noted(), invited())
+    fed.sent(first, third)
+    consume()
+    WaitingMessage.objects.update(kept_at="2026-01-01T00:00Z")
+    consume()
+    foreign = json.loads(body_of(second)) | {"source": uuid4().urn}
+
+    class Foreign:
+        def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
+            return [json.dumps(foreign).encode()]
+
+    monkeypatch.setattr("eventstore.wiring.event_feed", Foreign)
+    with pytest.raises(CommandError, match="A message comes from the log"):
+        call_command("parked", "retry", stdout=io.StringIO())
+    assert shown() == {first.stream_id: 1}
+
+
+def test_what_is_imported_is_shown_once_its_messages_have_come(fed: Fed) -> None:
+    here = Path(__file__).parent.parent / "candidates"
+    files = [str(here / "history.csv"), "--map", str(here / "history_map.json")]
+    with override_settings(READ_ONLY=False):
+        call_command("import_history", *files, stdout=io.StringIO(), stderr=io.StringIO())
+        assert shown() == {}
+        recorded = event_store().read_all(limit=100)
+        for event in cloud_events(recorded):
+            fed.bus.put("readers", 0, json.dumps(event).encode())
+        consume()
+    assert shown() == {one.stream_id: one.version for one in recorded}
+
+
 @pytest.fixture
 def api(user_in: Callable[..., User], client_of: Callable[..., APIClient]) -> APIClient:
     return client_of(user_in("Operators", name="otto"))
+
+
+def asked(api: APIClient, subject: object, **terms: Any) -> Any:
+    return api.get(FEED, {"subject": str(subject), **terms})
 
 
 def told(answer: Any) -> list[str]:
@@ -368,18 +403,17 @@ def test_the_feed_of_one_stream_has_its_events_alone(api: APIClient) -> None:
     appended(added())
     stream_id = appended(added(), noted(), invited(), noted())
     appended(added())
-    assert told(api.get(FEED, {"subject": str(stream_id)})) == ["1", "2", "3", "4"]
-    page = api.get(FEED, {"subject": str(stream_id), "limit": 3})
+    assert told(asked(api, stream_id)) == ["1", "2", "3", "4"]
+    page = asked(api, stream_id, limit=3)
     assert told(page) == ["1", "2", "3"]
     assert told(api.get(page.json()["next"])) == ["4"]
-    noted_only = {"subject": str(stream_id), "types": "candidate.noted"}
-    assert told(api.get(FEED, noted_only)) == ["2", "4"]
-    assert told(api.get(FEED, {"subject": str(uuid4())})) == []
+    assert told(asked(api, stream_id, types="candidate.noted")) == ["2", "4"]
+    assert told(asked(api, uuid4())) == []
 
 
 def test_the_feed_of_one_stream_takes_no_more_than_the_log_and_ids(api: APIClient) -> None:
     stream_id = appended(added())
-    beyond = api.get(FEED, {"subject": str(stream_id), "after": 999_999})
+    beyond = asked(api, stream_id, after=999_999)
     assert (beyond.status_code, beyond.json()["code"]) == (409, "cursor_beyond_log")
-    wrong = api.get(FEED, {"subject": "ann"})
+    wrong = asked(api, "ann")
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (400, "/subject")

@@ -90,7 +90,9 @@ def test_one_projection_alone_may_be_followed() -> None:
 
 
 def test_a_projection_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(CommandError, match="no projection spams; there are candidates, candidate_sp"):
+    with pytest.raises(
+        CommandError, match="no projection spams; there are candidates, candidate_sp"
+    ):
         follow("--once", "--projection", "spams")
 
 

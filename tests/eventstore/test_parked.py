@@ -137,7 +137,9 @@ def test_the_first_event_is_not_skipped(broken: Broken) -> None:
 def test_what_is_not_parked_is_refused(action: str) -> None:
     with pytest.raises(CommandError, match="is not parked for candidates"):
         parked(action, "candidates", uuid4())
-    with pytest.raises(CommandError, match="no projection spams; there are candidates, candidate_s"):
+    with pytest.raises(
+        CommandError, match="no projection spams; there are candidates, candidate_s"
+    ):
         parked(action, "spams", uuid4())
 
 

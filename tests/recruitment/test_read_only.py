@@ -26,6 +26,7 @@ LIST = reverse("admin:candidates_candidateprojection_changelist")
 PAGE = reverse("admin:candidates_candidateprojection_change", args=[CANDIDATE_ID])
 INVITE = reverse("admin:candidates_candidateprojection_decide", args=["invite"])
 HISTORY = Path(__file__).parent.parent / "candidates"
+PROFILE: dict[str, Any] = {"profile": {"name": "Ann"}}
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def elsewhere(read_only: None) -> Iterator[None]:
         name="Ann",
         status="ADDED",
         score=80.0,
-        profile={"name": "Ann"},
+        **PROFILE,
         position=2,
         added_position=1,
         added_at="2026-01-01T00:00Z",
@@ -96,10 +97,10 @@ def test_who_may_not_decide_is_not_told_more(
 
 
 def test_a_repeat_of_what_was_done_before_is_refused_too(api: APIClient) -> None:
-    body, key = {"profile": {}, "score": 80}, {"HTTP_IDEMPOTENCY_KEY": "1"}
-    assert api.post(API, body, **key).status_code == 201
+    body, key = {"profile": {}, "score": 80}, {"Idempotency-Key": "1"}
+    assert api.post(API, body, headers=key).status_code == 201
     with override_settings(READ_ONLY=True):
-        refused(api.post(API, body, **key), 503, "read_only")
+        refused(api.post(API, body, headers=key), 503, "read_only")
 
 
 def test_everything_is_shown(ann: UUID, read_only: None, api: APIClient) -> None:
@@ -185,6 +186,7 @@ def test_without_a_log_the_page_of_a_candidate_says_where_its_history_is(
         ("replay", "--check"),
         ("replay", "--stream", str(CANDIDATE_ID)),
         ("verify_log",),
+        ("publish", "--once"),
     ],
 )
 def test_without_a_log_what_would_read_it_is_refused(

@@ -15,7 +15,7 @@ from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed
 
 HEARTBEAT = 5
 """Seconds. A peer that says nothing for this and five more is taken for dead."""
-CONNECTED_WITHIN = 10.0
+CONNECTED_WITHIN = 5.0
 CLOSED_WITHIN = 2.0
 """Seconds. Who cannot say goodbye by then is left to the heartbeat."""
 _DEFAULTS = {

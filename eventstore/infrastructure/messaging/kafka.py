@@ -34,15 +34,15 @@ from eventstore.application.ports import NotPublished, NotReceived
 from eventstore.domain.events import RecordedEvent
 from eventstore.infrastructure.messaging.message import MEDIA_TYPE
 
-CONFIRMED_WITHIN = 10.0
-ANSWERED_WITHIN = 10.0
+CONFIRMED_WITHIN = 8.0
+ANSWERED_WITHIN = 5.0
 """Seconds that the cluster has for a batch of messages, and for a question."""
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
 _HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", MEDIA_TYPE.encode())]
 _CLIENT: dict[str, Any] = {
     # What the library would print is told by the errors that it raises and reports.
     "log_level": 0,
-    "socket.timeout.ms": 10_000,
+    "socket.timeout.ms": 8_000,
     "reconnect.backoff.max.ms": 2_000,
 }
 _PRODUCER: dict[str, Any] = {
