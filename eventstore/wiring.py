@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from eventstore.application.comparison import Comparison, Finding
 from eventstore.application.comparison import Different as Different
+from eventstore.application.comparison import UnreadableRows as UnreadableRows
 from eventstore.application.consumption import Consumption
 from eventstore.application.delivery import Delivery
 from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
@@ -41,7 +42,9 @@ from eventstore.application.received import ReceivedDelivery, WaitingStreams
 from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
-from eventstore.application.replay import Rebuilds, Replay, Replayed
+from eventstore.application.replay import Rebuilds, Replay
+from eventstore.application.replay import Replayed as Replayed
+from eventstore.application.replay import WorkerDied as WorkerDied
 from eventstore.application.snapshots import Snapshots
 from eventstore.application.status import (
     ConsumedProjection,
@@ -53,7 +56,7 @@ from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
 from eventstore.infrastructure import log
-from eventstore.infrastructure.background import OnceInBackground
+from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
 from eventstore.infrastructure.identity import accept_log, log_id
@@ -80,6 +83,7 @@ from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
+from eventstore.infrastructure.shown import ShownEnd
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
@@ -113,6 +117,7 @@ _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
 _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
+_shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
 
 
@@ -128,6 +133,8 @@ def register_events(
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
+    if _models.setdefault(projector.name, model) is not model:
+        raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
     rows = DjangoProjectionRows(model)
     projection = Projection(projector, rows=rows, source=_store)
     delivery = Delivery(
@@ -139,9 +146,9 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     )
     _projections[projection.name] = projection
     _projectors[projection.name] = projector
-    _models[projection.name] = model
     _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
+    _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(delivery)
     _in_transaction.subscribe(projection)
 
@@ -166,6 +173,11 @@ def require_log() -> None:
 def settled_position() -> int:
     """How far the log may be read now. Raises UnsafeLogRead."""
     return log.settled_position(connection)
+
+
+def shown_end(name: str, *, after: int = 0) -> int:
+    """How far the projection shows the log with nothing missing before. See `ShownEnd.position`."""
+    return _shown[name].position(after=after)
 
 
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
@@ -299,13 +311,19 @@ def replay(names: Collection[str], *, workers: int = 1, batch_size: int = BATCH_
 
 
 def replay_stream(names: Collection[str], stream_id: UUID) -> Replayed:
-    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound."""
+    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound.
+
+    It is parked for a projection that fails on it, and no longer parked for one that does not.
+    """
     recorded, chosen = _folded_by(names, stream_id)
-    rows = 0
+    rows = parked = 0
     for projection in chosen:
-        rows += projection.rebuild(stream_id)
-        _parked.release(projection.name, stream_id)
-    return Replayed(events=len(recorded), rows=rows, parked=0)
+        rebuilt, failure = projection.rebuild(stream_id)
+        rows += rebuilt
+        if failure is not None:
+            _parked.park(projection.name, stream_id, **failure._asdict())
+        parked += failure is not None or _deliveries[projection.name].retry(stream_id) is not None
+    return Replayed(events=len(recorded), rows=rows, parked=parked)
 
 
 def _folded_by(
@@ -581,7 +599,11 @@ def repair_all() -> None:
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
-        streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        try:
+            streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        except Exception as error:  # noqa: BLE001  # the next has its turn all the same
+            logger.error("%s stays behind: %s", name, told(error))
+            continue
         if streams > REPAIRED_ON_THE_SIDE:
             logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 

@@ -14,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import OperationalError, connection, models, transaction
+from django.db import Error, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.application.folding import FoldedStream, Projector
-from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, build
+from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerDied, build
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
@@ -29,6 +29,8 @@ from eventstore.infrastructure.tables import ProjectionTable
 SCHEMA = "replay"
 LOCK_TIMEOUT = "1200ms"
 """Longer than deadlock_timeout, at which an autovacuum makes way for who waits."""
+CHECKPOINT_TIMEOUT = "10s"
+"""For a follower's batch to end. Nobody who reads or gives commands waits for that."""
 _LOCK = int.from_bytes(b"evreplay", "big") >> 1
 _BLOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 _INDEXES = """
@@ -36,6 +38,9 @@ _INDEXES = """
     FROM pg_index LEFT JOIN pg_constraint AS con
         ON con.conindid = indexrelid AND con.conrelid = indrelid AND con.contype IN ('p', 'u', 'x')
     WHERE indrelid = %s::regclass ORDER BY con.contype = 'p' DESC NULLS LAST, indexrelid"""
+_STATISTICS = """
+    SELECT format('ALTER TABLE {new} ALTER COLUMN %%I SET STATISTICS %%s', attname, attstattarget)
+    FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0"""
 _GRANTS = """
     SELECT format('GRANT %%s ON {new} TO %%s%%s', privilege_type,
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
@@ -68,14 +73,14 @@ class PostgreSQLRebuilds:
             if not cursor.fetchone()[0]:
                 raise ReplayRunning(holder=_holder(cursor))
             tables = {p.name: ProjectionTable(self._tables[p.name], guard) for p in projectors}
-            cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {SCHEMA}")
-            for table in tables.values():
-                cursor.execute(
-                    f'CREATE TABLE {SCHEMA}."{table.name}" '
-                    f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
-                )
             try:
+                cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+                cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+                for table in tables.values():
+                    cursor.execute(
+                        f'CREATE TABLE {SCHEMA}."{table.name}" '
+                        f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
+                    )
                 yield _Rebuild(projectors, tables, self._reader, self._explain, self._workers)
             finally:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
@@ -117,7 +122,7 @@ class _Rebuild:
         total = Loaded(0, 0, [])
         for stream_type in {projector.stream_type for projector in self._projectors}:
             group = [p for p in self._projectors if p.stream_type == stream_type]
-            with ExitStack() as stack:
+            with connection.wrap_database_errors, ExitStack() as stack:
                 adders = {
                     p.name: stack.enter_context(_copying(self._tables[p.name])) for p in group
                 }
@@ -148,7 +153,7 @@ class _Rebuild:
                     try:
                         said = receiving.recv()
                     except EOFError:
-                        raise RuntimeError("A worker of the replay has died.") from None
+                        raise WorkerDied from None
                     match said:
                         case int():
                             progress(said)
@@ -167,7 +172,7 @@ class _Rebuild:
     def _work(self, ids: IdRange, sending: Connection) -> None:
         try:
             sending.send(self._range(ids, sending.send))
-        except UnreadableStream as error:
+        except (Error, UnreadableStream) as error:
             sending.send(error)
 
     def behind(self, projector: Projector) -> list[UUID]:
@@ -201,6 +206,14 @@ class _Rebuild:
     def swapped(self) -> Iterator[None]:
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                # First that no follower begins another batch: it passes by who has a checkpoint,
+                # and never holds the table while it waits for one.
+                cursor.execute(f"SET LOCAL lock_timeout = '{CHECKPOINT_TIMEOUT}'")
+                cursor.execute(
+                    "SELECT FROM eventstore_checkpoint WHERE projection = ANY(%s) "
+                    "ORDER BY projection FOR UPDATE",
+                    [list(self._tables)],
+                )
                 # Whoever waits behind us waits no longer than this either.
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 served = ", ".join(f'"{table.name}"' for table in self._tables.values())
@@ -281,6 +294,9 @@ def _index(table: ProjectionTable) -> None:
                 continue
             head, _, tail = definition.partition(" USING ")
             cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
+        cursor.execute(_STATISTICS.format(new=new), [table.name])
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
         cursor.execute(f"ANALYZE {new}")
 
 

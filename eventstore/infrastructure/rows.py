@@ -11,6 +11,7 @@ from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Max, OuterRef, Subquery
@@ -33,6 +34,12 @@ class DjangoProjectionRows:
         self._stream = key[0].attname
         self._shown = "shown_version" if self._lists else "version"
         self._driver: RowDriver | None = None
+        names = {field.attname for field in model._meta.concrete_fields}
+        for needed in ("version", self._shown):
+            if needed not in names:
+                raise ImproperlyConfigured(
+                    f"{model.__name__} has no {needed}: it cannot be the rows of a projection."
+                )
 
     def version(self, stream_id: UUID) -> int:
         return int(self._rows(stream_id).aggregate(shown=Max(self._shown))["shown"] or 0)
@@ -119,11 +126,11 @@ class DjangoProjectionRows:
 
     def _made(self, stream_id: UUID, stream: FoldedStream) -> Iterator[models.Model]:
         if not self._lists:
-            ((_, columns),) = stream.rows
-            yield self._model(pk=stream_id, version=stream.version, **columns)
+            for _, columns in stream.rows:
+                yield self._model(pk=stream_id, version=stream.version, **columns)
             return
-        newest = stream.rows[-1][0]
         for opened, columns in stream.rows:
+            newest = stream.rows[-1][0]
             shown = stream.version if opened == newest else None
             key = {self._stream: stream_id, "version": opened, self._shown: shown}
             yield self._model(**key, **columns)

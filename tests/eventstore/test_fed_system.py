@@ -14,6 +14,7 @@ from django.test import Client, override_settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.test import APIClient
 
+from candidates.application.projector import SCHEMA as CANDIDATES
 from candidates.models import CandidateProjection
 from eventstore.application.ports import FeedUnavailable
 from eventstore.application.received import PATIENCE
@@ -97,7 +98,7 @@ def shown() -> dict[UUID, int]:
 
 def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: Client) -> None:
     recorded = fed.sent_lives()
-    assert consume() == "done: candidates at 10, status_spans at 10\n"
+    assert consume() == "done: candidates at 10, candidate_spans at 10\n"
     assert shown() == {one.stream_id: one.version for one in recorded}
     assert LogIdentity.objects.get().log_id == LOG
     assert not StorageEvent.objects.exists()
@@ -106,7 +107,7 @@ def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: C
 
 def test_one_read_model_may_be_built_alone(fed: Fed) -> None:
     fed.sent_lives()
-    assert consume("--projection", "status_spans") == "done: status_spans at 10\n"
+    assert consume("--projection", "candidate_spans") == "done: candidate_spans at 10\n"
     assert shown() == {}
 
 
@@ -193,7 +194,7 @@ def test_its_rows_are_repaired_from_messages_and_never_from_a_log(fed: Fed) -> N
         call_command("parked", "retry", stdout=io.StringIO())
     parked = set(ParkedStream.objects.values_list("projection", "version", "error"))
     error = "EventsMissing: event 2 never came"
-    assert parked == {("candidates", 2, error), ("status_spans", 2, error)}
+    assert parked == {("candidates", 2, error), ("candidate_spans", 2, error)}
     fed.sent(second)
     consume()
     assert shown() == {first.stream_id: 3}
@@ -223,7 +224,7 @@ def test_the_status_tells_how_the_consumer_stands(fed: Fed, client: Client) -> N
     assert (
         "candidates        received 3, 1 messages waiting, "
         f"since {since:%Y-%m-%d %H:%M:%S %Z}\n"
-        "                  parked 0, schema 1 of 1, consumer seen "
+        f"                  parked 0, schema {CANDIDATES} of {CANDIDATES}, consumer seen "
     ) in told
     assert told.endswith("stray messages    0\n")
     candidates, _ = json.loads(status("--json"))["consumer"]["projections"]
@@ -248,7 +249,7 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
     consume()
     Checkpoint.objects.filter(pk="candidates").update(schema=9)
     ParkedStream.objects.create(
-        projection="status_spans",
+        projection="candidate_spans",
         stream_id=uuid4(),
         version=1,
         event_type="",
@@ -256,8 +257,10 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
         parked_at="2026-01-01T00:00Z",
     )
     first, second = problems(client)
-    assert first.startswith("candidates: rows are of schema 9, the code is of 1. Build them anew")
-    assert second.startswith("status_spans: 1 stream is parked")
+    assert first.startswith(
+        f"candidates: rows are of schema 9, the code is of {CANDIDATES}. Build them anew"
+    )
+    assert second.startswith("candidate_spans: 1 stream is parked")
 
 
 def strays(action: str) -> str:

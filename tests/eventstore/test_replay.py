@@ -1,8 +1,11 @@
 """`manage.py replay`: read models are built anew from the log and take the place of the old."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +13,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from candidates.application.projector import CandidateProjector
+from candidates.application.span_projector import StatusSpanProjector
+from candidates.domain.events import CandidateNoted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.folding import Changes, Occurrence
 from eventstore.models import StorageEvent
@@ -86,16 +91,16 @@ def test_rows_are_those_of_the_chosen_projections(streams: list[UUID]) -> None:
 
 def test_without_events_nothing_is_left_of_the_rows() -> None:
     assert replay()[-1].startswith("replayed 0 events into 0 rows in ")
-    assert rows() == {"candidates": [], "status_spans": []}
+    assert rows() == {"candidates": [], "candidate_spans": []}
     assert not traces()
 
 
 def test_one_projection_alone_leaves_the_others_as_they_are(streams: list[UUID]) -> None:
-    *_, last = replay("--projection", "status_spans")
+    *_, last = replay("--projection", "candidate_spans")
     assert last.startswith("replayed 10 events into 8 rows in ")
     assert rows("candidates") == {"candidates": []}
-    assert list(checkpoints().all()) == ["status_spans"]
-    assert len(rows("status_spans")["status_spans"]) == 8
+    assert list(checkpoints().all()) == ["candidate_spans"]
+    assert len(rows("candidate_spans")["candidate_spans"]) == 8
 
 
 def test_one_stream_is_mended_in_place_and_no_other(streams: list[UUID]) -> None:
@@ -108,8 +113,8 @@ def test_one_stream_is_mended_in_place_and_no_other(streams: list[UUID]) -> None
     assert last.startswith("replayed 3 events into 3 rows in ")
     scores = dict(CandidateProjection.objects.values_list("id", "score"))
     assert scores == {streams[0]: 80.0, streams[1]: 1.0, streams[2]: 1.0}
-    assert rows("status_spans")["status_spans"] == [
-        row for row in delivered["status_spans"] if row["candidate"] == streams[0]
+    assert rows("candidate_spans")["candidate_spans"] == [
+        row for row in delivered["candidate_spans"] if row["candidate"] == streams[0]
     ]
 
 
@@ -118,7 +123,7 @@ def test_a_stream_of_one_projection_leaves_the_other_projections_rows(
 ) -> None:
     replay("--stream", str(streams[0]), "--projection", "candidates")
     assert [row["id"] for row in rows()["candidates"]] == [streams[0]]
-    assert rows()["status_spans"] == []
+    assert rows()["candidate_spans"] == []
 
 
 def test_unknown_names_and_ids_are_refused_and_change_nothing(streams: list[UUID]) -> None:
@@ -127,9 +132,7 @@ def test_unknown_names_and_ids_are_refused_and_change_nothing(streams: list[UUID
         ("--projection", "kandidates"): "invalid choice: 'kandidates'",
         ("--stream", "seven"): "invalid UUID value: 'seven'",
         ("--stream", str(unknown)): str(unknown),
-        ("--workers", "0"): "is a whole number of at least 1",
-        ("--workers", "two"): "is a whole number of at least 1",
-        ("--batch-size", "0"): "is a whole number of at least 1",
+        ("--workers", "two"): "a whole number from 1 to 64 is needed",
     }.items():
         with pytest.raises(CommandError, match=re.escape(said)):
             call_command("replay", *arguments)
@@ -148,6 +151,60 @@ def test_several_workers_go_with_neither_streams_nor_check(streams: list[UUID]) 
         for option in (["--check"], ["--stream", str(streams[0])]):
             complaint, _ = failed("--workers", "2", *option)
             assert complaint == "--workers goes with neither --stream nor --check."
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "100001", "9" * 5000, "٣"])
+def test_batches_have_a_largest_size(value: str) -> None:
+    with pytest.raises(CommandError, match="--batch-size: a whole number from 1 to 100000 is need"):
+        call_command("replay", "--batch-size", value)
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["replay", "check"])
+def test_a_projection_without_a_table_is_said_to_have_none(check: bool) -> None:
+    with connection.schema_editor() as editor:
+        editor.delete_model(StatusSpan)
+    try:
+        complaint, _ = failed(*(["--check"] if check else []))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(StatusSpan)
+    assert re.fullmatch("The database refused: .*candidates_statusspan.*", complaint)
+    assert not traces()
+
+
+@on_postgresql
+def test_a_value_that_the_table_refuses_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+    changes = CandidateProjector.changes
+
+    def too_long(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        return {**changes(self, recorded), "name": "Zoë " * 100}
+
+    monkeypatch.setattr(CandidateProjector, "changes", too_long)
+    for workers in ("1", "2"):
+        complaint, _ = failed("--workers", workers)
+        assert complaint == ("The database refused: value too long for type character varying(200)")
+    assert rows() == delivered
+    assert not traces()
+
+
+@on_postgresql
+def test_a_worker_that_dies_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+
+    def die(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr(CandidateProjector, "changes", die)
+    complaint, _ = failed("--workers", "2")
+    assert complaint == "A worker has died, perhaps for lack of memory. The old rows are served."
+    assert rows() == delivered
+    assert not traces()
 
 
 @on_postgresql
@@ -202,7 +259,7 @@ def test_a_stream_that_fails_is_parked_and_the_rest_is_done(
     shown = dict(CandidateProjection.objects.values_list("id", "version"))
     assert shown == {streams[0]: 3, streams[1]: 3, streams[2]: 2}
     assert CandidateProjection.objects.get(id=streams[2]).status == "INVITED"
-    assert len(rows()["status_spans"]) == 8
+    assert len(rows()["candidate_spans"]) == 8
     (parked,) = parked_streams().listed()
     assert (parked.projection, parked.stream_id, parked.version, parked.event_type) == (
         "candidates",
@@ -241,6 +298,53 @@ def test_a_stream_that_is_mended_alone_is_released_alone(
     assert [one.stream_id for one in parked_streams().listed()] == [streams[1]]
 
 
+def test_a_stream_that_fails_alone_is_parked_too_and_the_next_is_done(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[2], 3))
+    CandidateProjection.objects.update(score=1.0)
+
+    complaint, printed = failed("--stream", str(streams[2]), "--stream", str(streams[0]))
+
+    assert complaint == "1 streams were parked: `manage.py parked list` says why."
+    assert printed[-1].startswith("replayed 7 events into 7 rows in ")
+    shown = dict(CandidateProjection.objects.values_list("id", "score"))
+    assert shown == {streams[0]: 80.0, streams[1]: 1.0, streams[2]: 80.0}
+    assert CandidateProjection.objects.get(id=streams[2]).version == 2
+    assert [(one.stream_id, one.version) for one in parked_streams().listed()] == [(streams[2], 3)]
+    broken.clear()
+    replay("--stream", str(streams[2]))
+    assert CandidateProjection.objects.get(id=streams[2]).version == 4
+    assert parked_streams().listed() == []
+
+
+def test_a_stream_that_fails_alone_at_its_first_event_has_no_row(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[0], 1))
+    failed("--projection", "candidates", "--stream", str(streams[0]))
+    assert not CandidateProjection.objects.filter(id=streams[0]).exists()
+    assert [one.version for one in parked_streams().listed()] == [1]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["all", "one stream"])
+def test_a_projector_that_says_nothing_at_all_is_parked_where_it_does(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """As one does whose last `case` forgets to return."""
+    changes = CandidateProjector.changes
+
+    def forgetful(self: CandidateProjector, recorded: Occurrence) -> Any:
+        return None if isinstance(recorded.event, CandidateNoted) else changes(self, recorded)
+
+    monkeypatch.setattr(CandidateProjector, "changes", forgetful)
+    failed(*(["--stream", str(streams[0])] if alone else []))
+    assert CandidateProjection.objects.get(id=streams[0]).version == 1
+    assert (streams[0], 2) in [(one.stream_id, one.version) for one in parked_streams().listed()]
+
+
 def undecodable() -> int:
     """An event that no code of today can read, in a stream of its own. Returns its position."""
     columns = "stream_type, version, schema_version, data, metadata, occurred_at, recorded_at, hash"
@@ -276,7 +380,10 @@ def test_the_checkpoint_stands_at_the_last_settled_event(streams: list[UUID]) ->
     replay()
     kept = {name: (one.position, one.schema) for name, one in checkpoints().all().items()}
     newest = position(streams[2], 4)
-    assert kept == {"candidates": (newest, 1), "status_spans": (newest, 1)}
+    assert kept == {
+        "candidates": (newest, CandidateProjector.schema),
+        "candidate_spans": (newest, StatusSpanProjector.schema),
+    }
 
 
 def test_a_replay_makes_a_stale_projection_current(
@@ -286,7 +393,7 @@ def test_a_replay_makes_a_stale_projection_current(
     monkeypatch.setattr(CandidateProjector, "schema", 2)
     replay("--projection", "candidates")
     kept = {name: one.schema for name, one in checkpoints().all().items()}
-    assert kept == {"candidates": 2, "status_spans": 1}
+    assert kept == {"candidates": 2, "candidate_spans": 1}
 
 
 @contextmanager
@@ -344,3 +451,20 @@ def test_rows_go_on_being_delivered_after_a_replay(streams: list[UUID]) -> None:
     delivered = rebuilt()
     replay()
     assert rows() == delivered
+
+
+@on_postgresql
+def test_the_index_for_searches_outlives_a_replay(streams: list[UUID]) -> None:
+    replay()
+
+    (index,) = [row for row in definitions() if row[2:3] == ("candidates_search",)]
+    assert "USING gin (search_key gin_trgm_ops)" in index[3]
+    assert ("candidates_candidateprojection", "search_key", 200) in definitions()
+
+
+@on_sqlite
+def test_the_index_that_searches_walk_outlives_a_replay(streams: list[UUID]) -> None:
+    replay()
+
+    (index,) = [row for row in definitions() if row[1] == "candidates_added"]
+    assert index[3].endswith("(added_position, search_key)")
