@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from candidates.application.projector import CandidateProjector
 from eventstore.application import status as status_of_projections
 from eventstore.domain.events import Metadata
 from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
@@ -25,6 +26,7 @@ from tests.factories import added, noted
 from tests.threads import in_flight
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NEWEST = CandidateProjector.schema
 with_several_writers = pytest.mark.skipif(
     connection.vendor == "sqlite", reason="SQLite has one writer at a time"
 )
@@ -63,8 +65,6 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         repair(name)
     standing = {
         "position": last,
-        "schema": 1,
-        "stored_schema": 1,
         "parked": 0,
         "lag": 0,
         "waiting_since": None,
@@ -76,8 +76,12 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "settled_position": last,
         "missing_guards": [],
         "held_back_by": [],
-        "projections": [{"name": name, **standing} for name in ("candidates", "candidate_spans")],
+        "projections": [
+            {"name": name, **standing, "schema": one.schema, "stored_schema": one.schema}
+            for name, one in projections().items()
+        ],
         "publisher": None,
+        "consumer": None,
     }
     assert shown() == (
         f"last number       {last}\n"
@@ -85,8 +89,8 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "missing guards    none\n"
         "held back         by nobody\n"
         f"candidates        checkpoint {last}, 0 streams behind\n"
-        "                  parked 0, schema 1 of 1, follower seen never\n"
-        f"candidate_spans      checkpoint {last}, 0 streams behind\n"
+        f"                  parked 0, schema {NEWEST} of {NEWEST}, follower seen never\n"
+        f"candidate_spans   checkpoint {last}, 0 streams behind\n"
         "                  parked 0, schema 1 of 1, follower seen never\n"
     )
 
@@ -216,11 +220,11 @@ def test_a_parked_stream_needs_a_person() -> None:
 def test_rows_of_another_schema_need_a_replay() -> None:
     Checkpoint.objects.filter(pk="candidates").update(schema=0)
     assert troubles() == (
-        "candidates: rows are of schema 0, the code is of 1. Run `manage.py replay`."
+        f"candidates: rows are of schema 0, the code is of {NEWEST}. Run `manage.py replay`."
     )
     call_command("follow", "--once", stdout=StringIO(), stderr=StringIO())
     assert "schema 0" in troubles()
-    checkpoints().replace("candidates", position=0, schema=1)
+    checkpoints().replace("candidates", position=0, schema=NEWEST)
     repair("candidates")
     assert Client().get("/readyz?projections=1").status_code == 200
 
@@ -253,7 +257,7 @@ def test_with_a_follower_events_lag_that_lie_behind_the_checkpoint() -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_a_checkpoint_of_another_log_needs_a_person() -> None:
-    checkpoints().replace("candidates", position=10**9, schema=1)
+    checkpoints().replace("candidates", position=10**9, schema=NEWEST)
     with pytest.raises(CommandError, match="older backup"):
         status()
     answer = Client().get("/readyz?projections=1")
