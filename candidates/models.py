@@ -149,7 +149,7 @@ class CandidateProjection(models.Model):
             models.Index(fields=["external_id"], name="candidates_external_id"),
             SearchedInOrder(fields=["added_position", "search_key"], name="candidates_added"),
             models.Index(fields=["added_at", "added_position"], name="candidates_added_at"),
-            models.Index(fields=["score", "added_position"], name="candidates_score"),
+            models.Index(fields=["score", "added_position"], name="candidates_by_score"),
             models.Index(fields=["position"], name="candidates_changed"),
         ]
 

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
+from candidates.application.projector import SCHEMA as CANDIDATES
 from eventstore.application import status as status_of_projections
 from eventstore.domain.events import Metadata
 from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
@@ -63,8 +64,6 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         repair(name)
     standing = {
         "position": last,
-        "schema": 1,
-        "stored_schema": 1,
         "parked": 0,
         "lag": 0,
         "waiting_since": None,
@@ -76,8 +75,12 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "settled_position": last,
         "missing_guards": [],
         "held_back_by": [],
-        "projections": [{"name": name, **standing} for name in ("candidates", "candidate_spans")],
+        "projections": [
+            {"name": name, "schema": schema, "stored_schema": schema, **standing}
+            for name, schema in (("candidates", CANDIDATES), ("candidate_spans", 1))
+        ],
         "publisher": None,
+        "consumer": None,
     }
     assert shown() == (
         f"last number       {last}\n"
@@ -85,8 +88,8 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "missing guards    none\n"
         "held back         by nobody\n"
         f"candidates        checkpoint {last}, 0 streams behind\n"
-        "                  parked 0, schema 1 of 1, follower seen never\n"
-        f"candidate_spans      checkpoint {last}, 0 streams behind\n"
+        f"                  parked 0, schema {CANDIDATES} of {CANDIDATES}, follower seen never\n"
+        f"candidate_spans   checkpoint {last}, 0 streams behind\n"
         "                  parked 0, schema 1 of 1, follower seen never\n"
     )
 
@@ -216,11 +219,11 @@ def test_a_parked_stream_needs_a_person() -> None:
 def test_rows_of_another_schema_need_a_replay() -> None:
     Checkpoint.objects.filter(pk="candidates").update(schema=0)
     assert troubles() == (
-        "candidates: rows are of schema 0, the code is of 1. Run `manage.py replay`."
+        f"candidates: rows are of schema 0, the code is of {CANDIDATES}. Run `manage.py replay`."
     )
     call_command("follow", "--once", stdout=StringIO(), stderr=StringIO())
     assert "schema 0" in troubles()
-    checkpoints().replace("candidates", position=0, schema=1)
+    checkpoints().replace("candidates", position=0, schema=CANDIDATES)
     repair("candidates")
     assert Client().get("/readyz?projections=1").status_code == 200
 

@@ -14,6 +14,7 @@ from django.test import Client, override_settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.test import APIClient
 
+from candidates.application.projector import SCHEMA as CANDIDATES
 from candidates.models import CandidateProjection
 from eventstore.application.ports import FeedUnavailable
 from eventstore.application.received import PATIENCE
@@ -223,7 +224,7 @@ def test_the_status_tells_how_the_consumer_stands(fed: Fed, client: Client) -> N
     assert (
         "candidates        received 3, 1 messages waiting, "
         f"since {since:%Y-%m-%d %H:%M:%S %Z}\n"
-        "                  parked 0, schema 1 of 1, consumer seen "
+        f"                  parked 0, schema {CANDIDATES} of {CANDIDATES}, consumer seen "
     ) in told
     assert told.endswith("stray messages    0\n")
     candidates, _ = json.loads(status("--json"))["consumer"]["projections"]
@@ -256,7 +257,9 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
         parked_at="2026-01-01T00:00Z",
     )
     first, second = problems(client)
-    assert first.startswith("candidates: rows are of schema 9, the code is of 1. Build them anew")
+    assert first.startswith(
+        f"candidates: rows are of schema 9, the code is of {CANDIDATES}. Build them anew"
+    )
     assert second.startswith("candidate_spans: 1 stream is parked")
 
 
