@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from eventstore.application.comparison import Comparison, Finding
 from eventstore.application.comparison import Different as Different
+from eventstore.application.comparison import UnreadableRows as UnreadableRows
 from eventstore.application.consumption import Consumption
 from eventstore.application.delivery import Delivery
 from eventstore.application.delivery import NothingToGoOnFrom as NothingToGoOnFrom
@@ -41,7 +42,9 @@ from eventstore.application.received import ReceivedDelivery, WaitingStreams
 from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.replay import Blocked as Blocked
-from eventstore.application.replay import Rebuilds, Replay, Replayed
+from eventstore.application.replay import Rebuilds, Replay
+from eventstore.application.replay import Replayed as Replayed
+from eventstore.application.replay import WorkerDied as WorkerDied
 from eventstore.application.snapshots import Snapshots
 from eventstore.application.status import (
     ConsumedProjection,
@@ -299,13 +302,19 @@ def replay(names: Collection[str], *, workers: int = 1, batch_size: int = BATCH_
 
 
 def replay_stream(names: Collection[str], stream_id: UUID) -> Replayed:
-    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound."""
+    """Build one stream's rows anew, in place: old or new, never half. Raises AggregateNotFound.
+
+    It is parked for a projection that fails on it, and no longer parked for one that does not.
+    """
     recorded, chosen = _folded_by(names, stream_id)
-    rows = 0
+    rows = parked = 0
     for projection in chosen:
-        rows += projection.rebuild(stream_id)
-        _parked.release(projection.name, stream_id)
-    return Replayed(events=len(recorded), rows=rows, parked=0)
+        rebuilt, failure = projection.rebuild(stream_id)
+        rows += rebuilt
+        if failure is not None:
+            _parked.park(projection.name, stream_id, **failure._asdict())
+        parked += failure is not None or _deliveries[projection.name].retry(stream_id) is not None
+    return Replayed(events=len(recorded), rows=rows, parked=parked)
 
 
 def _folded_by(

@@ -2,7 +2,8 @@
 
 PROBLEM = {
     "type": "object",
-    "description": "RFC 9457. Branch on `code`, which is stable.",
+    "description": "RFC 9457. Branch on `code`, which is stable. Further members hold the values "
+    "that a rule compared.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string"},
@@ -14,8 +15,13 @@ PROBLEM = {
             "type": "array",
             "items": {
                 "type": "object",
+                "required": ["pointer", "detail", "code"],
                 "properties": {
-                    "pointer": {"type": "string", "description": "JSON Pointer to the value"},
+                    "pointer": {
+                        "type": "string",
+                        "description": "JSON Pointer to the value, or to the name of a header or "
+                        "parameter",
+                    },
                     "detail": {"type": "string"},
                     "code": {"type": "string"},
                 },

@@ -1,62 +1,26 @@
 """Describes in the OpenAPI document what every operation has in common."""
 
-from http import HTTPStatus
+from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from recruitment.errors import CONTENT_TYPE, problem
+from recruitment.problems import PROBLEMS
 from recruitment.request_id import HEADER, PATTERN
 
 _EVERY = {
-    400: "A field, parameter or header will not do: `errors` names it.",
-    401: "There is no token, or none that is good.",
-    403: "The user lacks the permission for this, or the token its scope: `code` names it.",
-    406: "The answer is JSON, which the request does not accept.",
-    413: "The body is too large.",
-    429: "This user has called too often: Retry-After says in how many seconds to go on.",
+    "BadRequest",
+    "Unauthorized",
+    "Forbidden",
+    "NotAcceptable",
+    "BodyTooLarge",
+    "Throttled",
+    "InternalError",
 }
-_WITH_ID = {404: "Nothing is stored under this id."}
-_WITH_MOMENT = {404: "Nothing is stored under this id, or nothing was by then."}
-_WITH_BODY = {
-    409: "A rule says no: `code` says which, further members hold the values it compared.",
-    411: "The body came in chunks, without its length.",
-    415: "The body is not JSON.",
-    422: "The key was used before for a command with other content.",
-    503: "This system takes no commands at the moment.",
-}
-_WITH_VERSION = {
-    412: "The version is not the newest: the answer says who made that, and when.",
-    428: "This server requires If-Match, or expected_version in a batch, and there is none.",
-}
-_WITH_CURSOR = {
-    404: "This system is fed by another, which keeps the log.",
-    409: "The log does not reach `after`: it is not the one that you have read.",
-}
-_EXAMPLES = {
-    409: problem(
-        409,
-        code="score_below_threshold",
-        detail="The score 60.0 is below the threshold 75.0.",
-        score=60.0,
-        threshold=75.0,
-    ),
-    412: problem(
-        412,
-        code="stale_version",
-        detail="Version 1 was stated, but rita made it version 2 at 2026-03-01T12:00:00+00:00.",
-        stream_id="0190a000-0000-7000-8000-000000000001",
-        expected=1,
-        current_version=2,
-        projected_version=2,
-        changed_by="rita",
-        changed_at="2026-03-01T12:00:00Z",
-    ),
-}
-
-
+_WITH_BODY = {"RuleRefused", "LengthRequired", "UnsupportedMediaType", "KeyReused", "ReadOnly"}
+_WITH_VERSION = {"StaleVersion", "VersionRequired"}
 _REQUEST_ID = OpenApiParameter(
     HEADER,
     str,
@@ -65,10 +29,10 @@ _REQUEST_ID = OpenApiParameter(
     f"of its events repeat: `{PATTERN}`. Another, or none, is replaced by one made here.",
 )
 _ANSWERED_ID = {
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": f"^{PATTERN}$"},
     "description": "The request's, or the name that was made for it.",
 }
-_RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}
+_ID_OF_EVERY_ANSWER = {HEADER: {"$ref": f"#/components/headers/{HEADER}"}}
 
 
 class BearerScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]
@@ -86,31 +50,70 @@ class ProblemAutoSchema(AutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        problems = dict(_EVERY)
-        parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
-        names_candidates = getattr(self.view, "names_candidates", False)
-        if "{id}" in self.path or names_candidates:
-            problems |= _WITH_MOMENT if "as_of" in parameters else _WITH_ID
-        if self.method == "POST":
-            problems |= _WITH_BODY
-        if "If-Match" in parameters or names_candidates:
-            problems |= _WITH_VERSION
-        if "after" in parameters:
-            problems |= _WITH_CURSOR
-        for status, description in sorted(problems.items()):
-            example = _EXAMPLES.get(status) if self.method == "POST" else None
-            operation["responses"][str(status)] = _response(status, description, example)
-        operation["responses"]["429"]["headers"] = {"Retry-After": _RETRY_AFTER}
         for response in operation["responses"].values():
-            response.setdefault("headers", {})[HEADER] = _ANSWERED_ID
+            response.setdefault("headers", {}).update(_ID_OF_EVERY_ANSWER)
+        for name in sorted(self._problems(operation), key=lambda name: PROBLEMS[name].status):
+            reference = {"$ref": f"#/components/responses/{name}"}
+            operation["responses"][str(PROBLEMS[name].status)] = reference
         return operation
 
+    def _problems(self, operation: dict[str, Any]) -> Iterator[str]:
+        parameters = _parameters(operation)
+        names_candidates = getattr(self.view, "names_candidates", False)
+        yield from _EVERY
+        if "{id}" in self.path or names_candidates:
+            if "as_of" in parameters:
+                yield "NotFoundThen"
+            else:
+                yield "NoHistory" if self.method == "GET" else "NotFound"
+        if self.method == "POST":
+            yield from _WITH_BODY
+        if "If-Match" in parameters or names_candidates:
+            yield from _WITH_VERSION
+        if "after" in parameters:
+            yield from ("NotHere", "CursorBeyondLog")
 
-def _response(status: int, description: str, example: Any) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    if example:
-        content["example"] = example
-    return {
-        "description": f"{HTTPStatus(status).phrase}. {description}",
-        "content": {CONTENT_TYPE: content},
+
+def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
+    """drf-spectacular's hook for the finished document.
+
+    Adds what the operations refer to, and leads from who was added or read to what may be read of
+    the same stream, or decided on that version.
+    """
+    components = result["components"]
+    components["headers"] = {HEADER: _ANSWERED_ID}
+    components["responses"] = {
+        name: problem.response(_ID_OF_EVERY_ANSWER) for name, problem in PROBLEMS.items()
     }
+    components["links"] = {
+        operation["operationId"]: _link(operation, components["schemas"])
+        for path, operations in result["paths"].items()
+        for operation in operations.values()
+        if "{id}" in path
+    }
+    leads_on = {name: {"$ref": f"#/components/links/{name}"} for name in components["links"]}
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            decides = "If-Match" in _parameters(operation)
+            for status, response in operation["responses"].items():
+                if status < "300" and "ETag" in response["headers"] and not decides:
+                    response["links"] = leads_on
+    return result
+
+
+def _link(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    link: dict[str, Any] = {
+        "operationId": operation["operationId"],
+        "parameters": {"path.id": "$response.body#/id"},
+    }
+    if "If-Match" in _parameters(operation):
+        link["description"] = "Decided on the version that was answered with."
+        link["parameters"]["header.If-Match"] = "$response.header.ETag"
+        body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        if "version" in schemas[body.rpartition("/")[2]]["properties"]:
+            link["requestBody"] = {"version": "$response.body#/version"}
+    return link
+
+
+def _parameters(operation: dict[str, Any]) -> set[str]:
+    return {parameter["name"] for parameter in operation["parameters"]}

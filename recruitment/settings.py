@@ -364,6 +364,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "APPEND_COMPONENTS": {"schemas": {"Problem": PROBLEM}},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "recruitment.schema.share",
+    ],
 }
 
 LOGGING = {

@@ -1,144 +1,34 @@
 """Many commands in one request, each with a result of its own."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
 import uuid_utils.compat as uuid_utils
 from django.conf import settings
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from candidates.api import serializers as bodies
+from candidates.api import examples
+from candidates.api.batch_bodies import COMMANDS, BatchAnswer, BatchBody, BatchItem, SentBatch
 from candidates.api.views import handled
-from candidates.application import commands
 from candidates.wiring import in_one_transaction, require_writable
 from eventstore.api import openapi
-from eventstore.api.fields import (
-    JSONObject,
-    StrictBoolean,
-    StrictChoice,
-    StrictInteger,
-    StrictSerializer,
-    StrictText,
-)
 from eventstore.api.requests import (
-    KEY,
     PreconditionRequired,
     body_of,
     command_context,
     command_id_of,
-    id_in_path,
 )
 from eventstore.application.commands import CommandContext
 from eventstore.domain.exceptions import DomainError, InvalidValue
 
-MOST_COMMANDS = 1000
 REFUSALS = (DomainError, APIException)
 """Whatever else is raised is nobody's fault but ours."""
-COMMANDS: Mapping[str, tuple[type[commands.CandidateCommand], type[bodies.CommandBody]]] = {
-    "add": (commands.AddCandidate, bodies.AddBody),
-    "standby": (commands.MoveCandidateToStandby, bodies.StandbyBody),
-    "invite": (commands.InviteCandidate, bodies.InviteBody),
-    "reject": (commands.RejectCandidate, bodies.RejectBody),
-    "undo": (commands.UndoDecision, bodies.UndoBody),
-    "rescore": (commands.RescoreCandidate, bodies.RescoreBody),
-    "profile": (commands.ChangeProfile, bodies.ProfileBody),
-    "note": (commands.NoteOnCandidate, bodies.NoteBody),
-    "retract": (commands.RetractCandidate, bodies.RetractBody),
-}
-
-
-class BatchItem(StrictSerializer):
-    command = StrictChoice(choices=[(name, name) for name in COMMANDS])
-    candidate_id = StrictText(required=False, help_text="A UUID; none for `add`.")
-    body = JSONObject(required=False, help_text="As the command's own path takes it.")
-    expected_version = StrictInteger(
-        required=False,
-        min_value=1,
-        max_value=2**31 - 1,
-        help_text="What If-Match says to the command's own path; none for `add`.",
-    )
-    idempotency_key = StrictText(
-        required=False, help_text="What Idempotency-Key says to the command's own path."
-    )
-
-    def validate_candidate_id(self, value: str) -> UUID:
-        try:
-            return id_in_path(value)
-        except ValidationError as error:
-            raise serializers.ValidationError("It is not a UUID.", code="invalid_id") from error
-
-    def validate_idempotency_key(self, value: str) -> str:
-        if not KEY.fullmatch(value):
-            detail = "It is 1 to 255 printable ASCII characters."
-            raise serializers.ValidationError(detail, code="invalid")
-        return value
-
-    def validate(self, attrs: Any) -> Any:
-        adding = attrs["command"] == "add"
-        if not adding and "candidate_id" not in attrs:
-            raise serializers.ValidationError({"candidate_id": ["This field is required."]})
-        for name in ("candidate_id", "expected_version"):
-            if adding and name in attrs:
-                detail = "It does not apply to a candidate that is only being added."
-                raise serializers.ValidationError({name: [detail]})
-        return attrs
-
-
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Example",
-            {
-                "commands": [
-                    {"command": "add", "body": {"profile": {"name": "Ann Muñoz"}, "score": 80}},
-                    {
-                        "command": "reject",
-                        "candidate_id": "0198c2f4-7d1e-7c5a-9d53-0d6f3a5a1c11",
-                        "expected_version": 3,
-                        "idempotency_key": "7f0c-2",
-                        "body": {"reason": "position_filled"},
-                    },
-                ],
-                "atomic": False,
-            },
-            request_only=True,
-        )
-    ]
-)
-class SentBatch(StrictSerializer):
-    commands = serializers.ListField(
-        child=JSONObject(), allow_empty=False, max_length=MOST_COMMANDS
-    )
-    atomic = StrictBoolean(
-        default=False, help_text="Carry out all of them or, where one is refused, none."
-    )
-
-
-class BatchBody(SentBatch):
-    # For the OpenAPI document: an item that is wrong must not refuse the others.
-    commands = BatchItem(many=True)  # type: ignore[assignment]
-
-
-class BatchResult(serializers.Serializer[Any]):
-    status = serializers.IntegerField(help_text="As the command's own path would answer.")
-    result = bodies.CommandResultSerializer(required=False)
-    replayed = serializers.BooleanField(
-        required=False, help_text="Whether the key was used before: it is the first answer again."
-    )
-    problem = serializers.DictField(required=False, help_text="Where it was refused.")
-
-
-class BatchAnswer(serializers.Serializer[Any]):
-    correlation_id = serializers.UUIDField(help_text="The batch, in the metadata of every event.")
-    results = BatchResult(many=True, help_text="One for each command, in the same order.")
 
 
 class MayCommand(BasePermission):
@@ -166,7 +56,8 @@ class BatchView(APIView):
     @extend_schema(
         operation_id="candidates_commands",
         request=BatchBody,
-        responses=BatchAnswer,
+        responses=examples.answered(BatchAnswer, examples.BATCH_RESULTS, "What became of each."),
+        examples=[examples.sent(examples.BATCH)],
         parameters=[openapi.IDEMPOTENCY_KEY, openapi.ON_BEHALF_OF],
     )
     def post(self, request: Request) -> Response:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import models
-from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from candidates.domain.events import RejectionReason, Status
@@ -30,8 +30,14 @@ _PROFILE_HELP = (
 )
 
 
-def _example(**body: Any) -> Any:
-    return extend_schema_serializer(examples=[OpenApiExample("Example", body, request_only=True)])
+@extend_schema_field({"type": "number", "format": "double", "minimum": 0, "maximum": 100})
+class Score(StrictNumber):
+    """Its limits are the domain's rule."""
+
+
+@extend_schema_field({"type": "string", "maxLength": TEXT_LENGTH, "pattern": r"\S"})
+class Words(StrictText):
+    """Text that says something, which is the domain's rule."""
 
 
 class CommandBody(StrictSerializer):
@@ -42,10 +48,9 @@ class CommandBody(StrictSerializer):
     )
 
 
-@_example(profile={"name": "Ann Muñoz", "email": "ann@example.org"}, score=80)
 class AddBody(CommandBody):
     profile = JSONObject(help_text=_PROFILE_HELP)
-    score = StrictNumber(help_text="From 0 to 100.")
+    score = Score()
 
 
 class StandbyBody(CommandBody):
@@ -58,7 +63,6 @@ class InviteBody(CommandBody):
     pass
 
 
-@_example(reason="position_filled", note="Filled from inside the company.")
 class RejectBody(CommandBody):
     reason = StrictChoice(choices=_REASONS)
     note = StrictText(required=False, default="", allow_blank=True, max_length=TEXT_LENGTH)
@@ -67,7 +71,6 @@ class RejectBody(CommandBody):
         return RejectionReason(value)
 
 
-@_example(version=2)
 class UndoBody(CommandBody):
     version = StrictInteger(
         min_value=1, max_value=2**31 - 1, help_text="Of the decision to take back: the newest."
@@ -75,8 +78,8 @@ class UndoBody(CommandBody):
 
 
 class RescoreBody(CommandBody):
-    score = StrictNumber(help_text="From 0 to 100.")
-    why = StrictText(max_length=TEXT_LENGTH)
+    score = Score()
+    why = Words(max_length=TEXT_LENGTH)
 
 
 class ProfileBody(CommandBody):
@@ -84,11 +87,11 @@ class ProfileBody(CommandBody):
 
 
 class NoteBody(CommandBody):
-    text = StrictText(max_length=TEXT_LENGTH)
+    text = Words(max_length=TEXT_LENGTH)
 
 
 class RetractBody(CommandBody):
-    why = StrictText(max_length=TEXT_LENGTH)
+    why = Words(max_length=TEXT_LENGTH)
 
 
 class RecordedEventSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from candidates.api import examples
 from candidates.api.views import MayUseAction
 from candidates.wiring import statistics
 from eventstore.api.moments import PAST_TIMES, past_time_of
@@ -75,7 +76,9 @@ class StatisticsView(APIView):
     command = None
 
     @extend_schema(
-        operation_id="candidates_statistics", responses=StatisticsSerializer, parameters=PAST_TIMES
+        operation_id="candidates_statistics",
+        responses=examples.answered(StatisticsSerializer, examples.STATISTICS, "The figures."),
+        parameters=PAST_TIMES,
     )
     def get(self, request: Request) -> Response:
         """Candidates by status, source, rejection reason and day, and how long they stayed.

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from candidates.api import examples
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
 from candidates.api.pagination import AddedOrder
@@ -67,7 +68,10 @@ def _post(
         operation_id=f"candidates_{name}",
         description=description,
         request=body,
-        responses=bodies.CommandResultSerializer,
+        responses=examples.answered(
+            bodies.CommandResultSerializer, examples.RESULTS[name], "What was done."
+        ),
+        examples=[examples.sent(examples.BODIES[name])],
         parameters=[openapi.ID, openapi.IF_MATCH, *openapi.COMMAND],
     )
     route = action(detail=True, methods=["post"], url_path=name, command=command)
@@ -93,10 +97,16 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        if self.action not in ("list", "retrieve"):
+        # Of a method that is not allowed, no parameter is the mistake.
+        if self.action not in (None, "list", "retrieve"):
             single_values(request.query_params, ())
 
-    @extend_schema(operation_id="candidates_list")
+    @extend_schema(
+        operation_id="candidates_list",
+        responses=examples.answered(
+            bodies.CandidateSerializer(many=True), examples.CANDIDATE, "A page."
+        ),
+    )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The newest first. Retracted candidates are listed only under their own status."""
         return super().list(request, *args, **kwargs)
@@ -104,7 +114,12 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     @extend_schema(
         operation_id="candidates_add",
         request=bodies.AddBody,
-        responses={201: bodies.CommandResultSerializer},
+        responses={
+            201: examples.answered(
+                bodies.CommandResultSerializer, examples.RESULTS["add"], "The candidate is added."
+            )
+        },
+        examples=[examples.sent(examples.BODIES["add"])],
         parameters=[*openapi.COMMAND, openapi.LOCATION],
     )
     def create(self, request: Request) -> Response:
@@ -121,7 +136,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     @extend_schema(
         operation_id="candidates_read",
         responses={
-            200: bodies.CandidateSerializer,
+            200: examples.answered(
+                bodies.CandidateSerializer, examples.CANDIDATE, "The candidate, as asked for."
+            ),
             304: OpenApiResponse(description="Nothing has changed since."),
         },
         parameters=[openapi.ID, *PAST, openapi.IF_NONE_MATCH, openapi.ETAG],
@@ -145,7 +162,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
     @extend_schema(
         operation_id="candidates_history",
-        responses=bodies.HistorySerializer,
+        responses=examples.answered(
+            bodies.HistorySerializer, examples.HISTORY, "What happened to the candidate."
+        ),
         parameters=[openapi.ID],
     )
     @action(detail=True, filter_backends=[], pagination_class=None)

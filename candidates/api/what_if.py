@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -11,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from candidates.api import examples
 from candidates.api.pagination import AddedOrder
 from candidates.api.views import MayUseAction
 from candidates.application.what_if import read_threshold
@@ -61,7 +61,7 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
 
     @extend_schema(
         operation_id="candidates_what_if",
-        responses=WhatIfSerializer,
+        responses=examples.answered(WhatIfSerializer, examples.WHAT_IF, "Counts, and a page."),
         parameters=[
             OpenApiParameter(
                 "threshold",
@@ -69,7 +69,11 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
                 required=True,
                 description="In digits, such as 60 or 72.5.",
             ),
-            OpenApiParameter("cursor", OpenApiTypes.STR, description="Of a page: see `next`."),
+            OpenApiParameter(
+                "cursor",
+                {"type": "string", "minLength": 1},
+                description="Of a page: see `next`.",
+            ),
             OpenApiParameter(
                 "page_size",
                 {

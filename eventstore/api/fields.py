@@ -51,9 +51,11 @@ class StrictChoice(serializers.ChoiceField):
 
 
 class StrictInteger(serializers.IntegerField):
-    """DRF would take "7" and 7.0."""
+    """DRF would take "7". JSON has one kind of number: 7.0 is the integer 7, as in JSON Schema."""
 
     def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)

@@ -1,34 +1,47 @@
-"""How the OpenAPI document describes the headers that every command and read has in common."""
+"""How the OpenAPI document describes the bodies and headers that calls have in common."""
 
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from rest_framework.serializers import ListField
+
+from eventstore.api import requests
 
 ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": f"^{requests.KEY.pattern}$"},
     OpenApiParameter.HEADER,
     description="1 to 255 printable ASCII characters. The same key and body again is answered "
     "as the first time and carried out once; the same key with another body is 422.",
+    examples=[OpenApiExample("Example", "7f0c-2")],
 )
 ON_BEHALF_OF = OpenApiParameter(
     "On-Behalf-Of",
-    str,
+    {"type": "string", "pattern": f"^{requests.NAME.pattern}$"},
     OpenApiParameter.HEADER,
     description="Who asked for this, in 1 to 150 printable ASCII characters. Kept beside the "
     "user of the token, who needs a permission for it.",
+    examples=[OpenApiExample("Example", "Rolf Berg")],
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    str,
+    {"type": "string", "pattern": rf"^(?:\*|{requests.ETAG.pattern})$"},
     OpenApiParameter.HEADER,
-    description="The ETag of the read that the decision rests on. 412 if it is stale.",
+    description="The ETag of the read that the decision rests on, or `*`. 412 if it is stale.",
+    examples=[
+        OpenApiExample("Version", '"7-1"', summary="What was read"),
+        OpenApiExample("Newest", "*", summary="Whatever is the newest"),
+    ],
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     str,
     OpenApiParameter.HEADER,
     description="The ETag of an earlier read: 304 while nothing has changed.",
+    examples=[OpenApiExample("Example", '"7-1"')],
 )
 ETAG = OpenApiParameter(
     "ETag",
@@ -52,3 +65,15 @@ IDEMPOTENT_REPLAYED = OpenApiParameter(
     description="`true` where the key was used before, so that this is the first answer again.",
 )
 COMMAND = [IDEMPOTENCY_KEY, ON_BEHALF_OF, ETAG, IDEMPOTENT_REPLAYED]
+
+
+class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    target_class = "eventstore.api.fields.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        mapped = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        for name, field in self.target.fields.items():
+            if isinstance(field, ListField) and not field.allow_empty:
+                mapped["properties"][name]["minItems"] = 1
+        return {**mapped, "additionalProperties": False}

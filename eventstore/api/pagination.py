@@ -35,7 +35,8 @@ class StrictCursorPagination(CursorPagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """DRF's is of OpenAPI 3.0."""
-        link = {"type": ["string", "null"], "format": "uri"}
+        # With an example, of which drf-spectacular makes that of the page.
+        link = {"type": ["string", "null"], "format": "uri", "example": None}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
@@ -45,7 +46,10 @@ class StrictCursorPagination(CursorPagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         cursor, size = super().get_schema_operation_parameters(view)
         limits = {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
-        return [cursor, {**size, "schema": {"type": "integer", **limits}}]
+        return [
+            {**cursor, "schema": {"type": "string", "minLength": 1}},
+            {**size, "schema": {"type": "integer", **limits}},
+        ]
 
 
 def _invalid_cursor() -> ValidationError:

@@ -9,12 +9,10 @@ from rest_framework.request import Request
 
 from eventstore.application.commands import CommandContext
 
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9]{1,9})?"')
+ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9]{1,9})?"')
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-
-
-_NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,148}[\x21-\x7e])?")
+NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,148}[\x21-\x7e])?")
 
 
 class PreconditionRequired(APIException):
@@ -45,7 +43,7 @@ def command_context(request: Request) -> CommandContext:
     if key is not None and not KEY.fullmatch(key):
         raise _unreadable("Idempotency-Key", "It is 1 to 255 printable ASCII characters.")
     name = request.headers.get("On-Behalf-Of")
-    if name is not None and not _NAME.fullmatch(name):
+    if name is not None and not NAME.fullmatch(name):
         raise _unreadable("On-Behalf-Of", "It is 1 to 150 printable ASCII characters.")
     return CommandContext(
         actor=request.user.get_username(),
@@ -67,7 +65,7 @@ def expected_version(request: Request) -> int | None:
     header = request.headers.get("If-Match", "*").strip()
     if header == "*":
         return None
-    if match := _ETAG.fullmatch(header):
+    if match := ETAG.fullmatch(header):
         return int(match[1])
     raise _unreadable("If-Match", 'It is the ETag of a read, such as "7-1", or a version: "7".')
 

@@ -43,3 +43,30 @@ class CloudEventSerializer(serializers.Serializer[Any]):
 class FeedSerializer(serializers.Serializer[Any]):
     next = serializers.URLField(help_text="Where to go on, now or later.")
     results = CloudEventSerializer(many=True)
+
+
+EXAMPLE = {
+    "next": "https://tracker.example.org/api/v1/events/?after=10391",
+    "results": [
+        {
+            "specversion": "1.0",
+            "id": "0190a000-0000-7000-8000-000000000004",
+            "source": "urn:uuid:5b1c7a0e-93d4-4a52-8f5e-6f0e6f0d2c1b",
+            "type": "candidate.invited",
+            "subject": "0190a000-0000-7000-8000-000000000001",
+            "time": "2026-03-01T12:00:07.120053Z",
+            "partitionkey": "0190a000-0000-7000-8000-000000000001",
+            "sequence": "0000000003",
+            "logposition": "10391",
+            "streamtype": "candidate",
+            "occurredat": "2026-03-01T12:00:07.120053Z",
+            "schemaversion": 1,
+            "causationid": "7c9e6679-7425-50de-944b-e07fc1f90ae7",
+            "data": {
+                "event": {"score": 81.5, "threshold": 75.0},
+                "metadata": {"actor": "rita", "on_behalf_of": None, "door": "api"},
+            },
+        }
+    ],
+}
+"""Of an answer, for the OpenAPI document."""

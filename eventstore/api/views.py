@@ -3,7 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -13,7 +18,7 @@ from rest_framework.views import APIView
 
 from eventstore import wiring
 from eventstore.api.parameters import single_values, whole_number
-from eventstore.api.serializers import FeedSerializer
+from eventstore.api.serializers import EXAMPLE, FeedSerializer
 
 READ_FEED = "eventstore.read_feed"
 FEED_PAGE = 100
@@ -33,7 +38,9 @@ class EventFeed(APIView):
 
     @extend_schema(
         operation_id="events_feed",
-        responses=FeedSerializer,
+        responses=OpenApiResponse(
+            FeedSerializer, "Events, as many as there are.", [OpenApiExample("Example", EXAMPLE)]
+        ),
         parameters=[
             OpenApiParameter(
                 "after",
@@ -52,7 +59,12 @@ class EventFeed(APIView):
             ),
             OpenApiParameter(
                 "types",
-                {"type": "array", "items": {"type": "string"}},
+                # Every app has registered its events by the time that the paths are read.
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "enum": sorted(wiring.mapper().classes)},
+                },
                 explode=False,
                 description="Only events of these types, separated by commas.",
             ),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from eventstore.application.folding import Occurrence, Projector, Rows, fold
+from eventstore.application.folding import Occurrence, Projector, Rows
+from eventstore.application.parking import described, fold_as_far
 from eventstore.application.ports import EventStore
 
 MISSING = "no row"
@@ -58,16 +59,27 @@ class Different:
 Finding = Behind | Different
 
 
+@dataclass(eq=False, kw_only=True)
+class UnreadableRows(Exception):
+    """A column holds what no projector ever wrote and nobody can read."""
+
+    table: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Rows of {self.table} cannot be read: {self.reason}. A replay builds them anew."
+
+
 class ReadRows(Protocol):
-    """Reads the rows of a read model as they are served."""
+    """Reads the rows of a read model as they are served. Raises UnreadableRows."""
 
     def stored(self) -> Generator[tuple[UUID, StoredStream]]:
         """Every stream's, in the order of ids."""
 
     def find(self, stream_id: UUID) -> StoredStream | None: ...
 
-    def comparable(self, rows: Rows) -> Rows:
-        """Rebuilt rows with every column, and values as they would be read back."""
+    def comparable(self, rows: Rows, *, shown: int) -> Rows:
+        """Rebuilt rows as they would be read back, with every column, at version `shown`."""
 
     def shown(self, column: str, value: object) -> object:
         """What a report may say of a value: not what is personal."""
@@ -131,8 +143,11 @@ class Comparison:
     def _differences(
         self, stream_id: UUID, kept: StoredStream, stream: Sequence[Occurrence]
     ) -> list[Different]:
-        rebuilt = self._rows.comparable(fold(self._projector, stream).rows)
-
+        folded, failure = fold_as_far(self._projector, stream)
+        if failure is not None:
+            fails = f"{described(failure.error)} on version {failure.version}"
+            return [self._different(stream_id, kept, "version", kept.version, fails)]
+        rebuilt = self._rows.comparable(folded.rows, shown=kept.version)
         if (there := [n for n, _ in kept.rows]) != (wanted := [n for n, _ in rebuilt]):
             return [
                 self._different(stream_id, kept, "version", there or MISSING, wanted or MISSING)

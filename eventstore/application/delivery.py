@@ -105,9 +105,11 @@ class Delivery:
     def retry(self, stream_id: UUID) -> ParkedStream | None:
         """Heal a parked stream. None where it is not parked any more, else how it failed now."""
         parked = self.heal(stream_id)
-        if parked is None:
-            self._parked.release(self.name, stream_id)
-        return parked
+        if parked is not None:
+            return parked
+        self._parked.release(self.name, stream_id)
+        # Whatever was appended in between, others have passed by: it was parked to them.
+        return self.heal(stream_id)
 
     def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
         """As `retry`, but if event `version` fails again, pass it over and heal the rest.

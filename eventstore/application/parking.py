@@ -4,11 +4,14 @@ A projection's other streams go on, and so do other projections; what comes behi
 failed waits in the log.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from traceback import walk_tb
+from typing import NamedTuple
 from uuid import UUID
 
+from eventstore.application.folding import FoldedStream, Occurrence, Projector, fold
 from eventstore.domain.exceptions import BrokenStream
 
 DELAYS = (timedelta(seconds=1), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10))
@@ -30,6 +33,33 @@ class ParkedStream:
     """Of the first attempt."""
     retry_at: datetime | None
     """None: not by itself any more."""
+
+
+class Failure(NamedTuple):
+    """A projector raised on an event."""
+
+    version: int
+    event_type: str
+    error: Exception
+
+
+def fold_as_far(
+    projector: Projector, stream: Iterable[Occurrence]
+) -> tuple[FoldedStream, Failure | None]:
+    """The rows as far as the projector gets: those before the event that it fails on, if any."""
+    read: list[Occurrence] = []
+
+    def noted() -> Iterator[Occurrence]:
+        for occurrence in stream:
+            read.append(occurrence)
+            yield occurrence
+
+    try:
+        return fold(projector, noted()), None
+    except Exception as error:  # noqa: BLE001  # a projector may raise anything; it is parked
+        *before, failing = read
+        failure = Failure(failing.version, type(failing.event).event_type, error)
+        return fold(projector, before), failure
 
 
 def retry_at(attempts: int, now: datetime) -> datetime | None:

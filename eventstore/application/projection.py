@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from eventstore.application.folding import FoldedStream, Projector, fold, steps
+from eventstore.application.parking import Failure, fold_as_far
 from eventstore.application.ports import ProjectionRows, StreamSource
 from eventstore.domain.events import RecordedEvent
 
@@ -91,19 +92,22 @@ class Projection:
             {id: list(steps(self._projector, stream)) for id, stream in streams.items()}
         )
 
-    def rebuild(self, stream_id: UUID) -> int:
-        """Fold the stream from its first event into new rows, in place. Returns how many."""
-        rows = 0
+    def rebuild(self, stream_id: UUID) -> tuple[int, Failure | None]:
+        """Fold the stream from its first event into new rows, in place. Returns how many.
+
+        They end before the event that the projector fails on, if it does on one.
+        """
+        rows, failure = 0, None
 
         def anew() -> FoldedStream:
             # Read when the rows are locked, so that it lacks nothing that they show.
-            nonlocal rows
-            _, stream = self._folded(self._source.read_stream(stream_id))
+            nonlocal rows, failure
+            stream, failure = fold_as_far(self._projector, self._source.read_stream(stream_id))
             rows = len(stream.rows)
             return stream
 
         self._rows.replace(stream_id, anew)
-        return rows
+        return rows, failure
 
     def advance(self, events: Sequence[RecordedEvent]) -> bool:
         """False where the rows are not where these events go on."""

@@ -76,8 +76,14 @@ class Repair:
                 break
             with self._checkpoints.claimed(name) as checkpoint:
                 if checkpoint is not None:
-                    self._delivery.retry(one.stream_id)
+                    self._retried(one.stream_id)
         return Repaired(streams=len(behind), complete=complete)
+
+    def _retried(self, stream_id: UUID) -> None:
+        try:
+            self._delivery.retry(stream_id)
+        except UndecodableEvent as error:
+            logger.error("%r stays behind: %s", self._projection, error)
 
     def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> bool:
         name = self._projection.name
@@ -104,7 +110,8 @@ class Repair:
     def _add(self, missing: Sequence[Sequence[RecordedEvent]]) -> None:
         try:
             with self._savepoint():
-                self._projection.add_missing(missing)
+                left = self._projection.add_missing(missing)
         except Exception:  # noqa: BLE001  # each alone, which parks the one that fails
-            for stream in missing:
-                self._delivery.heal(stream[0].stream_id)
+            left = {stream[0].stream_id for stream in missing}
+        for stream_id in left:
+            self._delivery.heal(stream_id)

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from eventstore.application.folding import (
@@ -13,6 +13,7 @@ from eventstore.application.folding import (
     Projector,
     fold,
 )
+from eventstore.application.parking import Failure, fold_as_far
 from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams
 
 PAUSES = (0.1, 0.2, 0.5, *[1.0] * 5, *[5.0] * 10)
@@ -28,16 +29,6 @@ class Replayed:
     rows: int
     parked: int
     """Streams that a projection failed on, counted for each: their rows end before that event."""
-
-
-class Failure(NamedTuple):
-    """A projector raised on an event."""
-
-    projection: str
-    stream_id: UUID
-    version: int
-    event_type: str
-    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +61,7 @@ class Rebuild(Protocol):
         """Fold every stream up to `until` into new rows, and make them quick to find.
 
         `progress` is called with the number of events since the last call. Raises
-        UndecodableEvent.
+        UndecodableEvent and WorkerDied.
         """
 
     def behind(self, projector: Projector) -> list[UUID]:
@@ -95,6 +86,13 @@ class Blocked(Exception):
             "The new rows were built, but could not take the place of the old: somebody has used "
             "these for a minute. Look for long transactions, such as a dump, and try again."
         )
+
+
+class WorkerDied(Exception):
+    """A process that built a part of the new rows was ended from outside."""
+
+    def __str__(self) -> str:
+        return "A worker has died, perhaps for lack of memory. The old rows are served."
 
 
 class Rebuilds(Protocol):
@@ -195,46 +193,18 @@ class Replay:
         failures: dict[tuple[str, UUID], Failure],
     ) -> Iterator[tuple[UUID, FoldedStream]]:
         for stream_id in stream_ids:
-            stream = self._store.read_stream(stream_id)
-            try:
-                yield stream_id, fold(projector, stream)
-            except Exception:  # noqa: BLE001  # as in `build`
-                folded, failure = _folded_until_failure(projector, stream_id, stream)
+            folded, failure = fold_as_far(projector, self._store.read_stream(stream_id))
+            if failure is not None:
                 failures[projector.name, stream_id] = failure
-                yield stream_id, folded
+            yield stream_id, folded
 
     def _settle(self, rebuild: Rebuild, failures: Mapping[tuple[str, UUID], Failure]) -> None:
         for projector in self._projectors:
             name = projector.name
             self._checkpoints.replace(name, position=rebuild.until, schema=projector.schema)
             self._parked.release_all(name)
-        for failure in failures.values():
-            self._parked.park(
-                failure.projection,
-                failure.stream_id,
-                version=failure.version,
-                event_type=failure.event_type,
-                error=failure.error,
-            )
-
-
-def _folded_until_failure(
-    projector: Projector, stream_id: UUID, stream: Sequence[Occurrence]
-) -> tuple[FoldedStream, Failure]:
-    """The rows as they were before the event that the projector fails on."""
-    for number, occurrence in enumerate(stream):
-        try:
-            projector.changes(occurrence)
-        except Exception as error:  # noqa: BLE001  # as in `build`
-            failure = Failure(
-                projector.name,
-                stream_id,
-                occurrence.version,
-                type(occurrence.event).event_type,
-                error,
-            )
-            return fold(projector, stream[:number]), failure
-    raise AssertionError(f"{projector.name} failed on {stream_id} once and then no more.")
+        for (name, stream_id), failure in failures.items():
+            self._parked.park(name, stream_id, **failure._asdict())
 
 
 @contextmanager

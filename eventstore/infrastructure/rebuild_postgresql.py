@@ -14,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import OperationalError, connection, models, transaction
+from django.db import Error, OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.application.folding import FoldedStream, Projector
-from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, build
+from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerDied, build
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
@@ -68,14 +68,14 @@ class PostgreSQLRebuilds:
             if not cursor.fetchone()[0]:
                 raise ReplayRunning(holder=_holder(cursor))
             tables = {p.name: ProjectionTable(self._tables[p.name], guard) for p in projectors}
-            cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            cursor.execute(f"CREATE SCHEMA {SCHEMA}")
-            for table in tables.values():
-                cursor.execute(
-                    f'CREATE TABLE {SCHEMA}."{table.name}" '
-                    f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
-                )
             try:
+                cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+                cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+                for table in tables.values():
+                    cursor.execute(
+                        f'CREATE TABLE {SCHEMA}."{table.name}" '
+                        f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
+                    )
                 yield _Rebuild(projectors, tables, self._reader, self._explain, self._workers)
             finally:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
@@ -117,7 +117,7 @@ class _Rebuild:
         total = Loaded(0, 0, [])
         for stream_type in {projector.stream_type for projector in self._projectors}:
             group = [p for p in self._projectors if p.stream_type == stream_type]
-            with ExitStack() as stack:
+            with connection.wrap_database_errors, ExitStack() as stack:
                 adders = {
                     p.name: stack.enter_context(_copying(self._tables[p.name])) for p in group
                 }
@@ -148,7 +148,7 @@ class _Rebuild:
                     try:
                         said = receiving.recv()
                     except EOFError:
-                        raise RuntimeError("A worker of the replay has died.") from None
+                        raise WorkerDied from None
                     match said:
                         case int():
                             progress(said)
@@ -167,7 +167,7 @@ class _Rebuild:
     def _work(self, ids: IdRange, sending: Connection) -> None:
         try:
             sending.send(self._range(ids, sending.send))
-        except UnreadableStream as error:
+        except (Error, UnreadableStream) as error:
             sending.send(error)
 
     def behind(self, projector: Projector) -> list[UUID]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -58,9 +58,9 @@ class SQLiteRebuilds:
             tables = {projector.name: every[projector.name] for projector in projectors}
             for table in every.values():
                 _clear(own, table, self._batch_size)
-            for table in tables.values():
-                _create(own, table)
             try:
+                for table in tables.values():
+                    _create(own, table)
                 yield _Rebuild(
                     projectors, tables, self._reader, self._explain, own, self._batch_size
                 )
@@ -203,9 +203,12 @@ def _legacy_alter_table() -> Iterator[None]:
 
 
 def _create(own: BaseDatabaseWrapper, table: ProjectionTable) -> None:
-    (statement,) = own.connection.execute(
+    found = own.connection.execute(
         "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", [table.name]
     ).fetchone()
+    if found is None:
+        raise OperationalError(f"no such table: {table.name}")
+    (statement,) = found
     _execute(own, statement.replace(f'"{table.name}"', f'"{table.name}{NEW}"', 1))
 
 

@@ -119,11 +119,11 @@ class DjangoProjectionRows:
 
     def _made(self, stream_id: UUID, stream: FoldedStream) -> Iterator[models.Model]:
         if not self._lists:
-            ((_, columns),) = stream.rows
-            yield self._model(pk=stream_id, version=stream.version, **columns)
+            for _, columns in stream.rows:
+                yield self._model(pk=stream_id, version=stream.version, **columns)
             return
-        newest = stream.rows[-1][0]
         for opened, columns in stream.rows:
+            newest = stream.rows[-1][0]
             shown = stream.version if opened == newest else None
             key = {self._stream: stream_id, "version": opened, self._shown: shown}
             yield self._model(**key, **columns)

@@ -1,13 +1,17 @@
 """The rows of a read model as they are served, for who compares them with the log."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from itertools import groupby
-from typing import Any, NamedTuple
+from traceback import clear_frames
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection, models
 
+from eventstore.application.comparison import UnreadableRows
 from eventstore.application.folding import Rows
+from eventstore.application.parking import described
 from eventstore.infrastructure.tables import ProjectionTable
 
 
@@ -24,27 +28,33 @@ class DjangoStoredRows:
         table = ProjectionTable(model, connection)
         self._lists = table.lists
         self._stream, self._shown = table.stream.attname, table.shown.attname
-        self._key = {self._stream, "version", self._shown}
-        self._fields = [field for field in table.fields if field.attname not in self._key]
+        self._key = {self._stream, "version"}
+        rest = {*self._key, self._shown}
+        self._fields = [field for field in table.fields if field.attname not in rest]
         self._personal: frozenset[str] = getattr(model, "personal_columns", frozenset())
 
     def stored(self) -> Generator[tuple[UUID, StoredStream]]:
         rows = self._model._default_manager.order_by(self._stream, "version").values()
-        for stream_id, group in groupby(
-            rows.iterator(chunk_size=2_000), key=lambda row: row[self._stream]
-        ):
-            yield stream_id, self._gathered(list(group))
+        reading = cast(Generator[dict[str, Any]], rows.iterator(chunk_size=2_000))
+        with self._readable(), closing(reading) as read:
+            for stream_id, group in groupby(read, key=lambda row: row[self._stream]):
+                yield stream_id, self._gathered(list(group))
 
     def find(self, stream_id: UUID) -> StoredStream | None:
         rows = self._model._default_manager.filter(**{self._stream: stream_id})
-        found = list(rows.order_by("version").values())
+        with self._readable():
+            found = list(rows.order_by("version").values())
         return self._gathered(found) if found else None
 
-    def comparable(self, rows: Rows) -> Rows:
+    def comparable(self, rows: Rows, *, shown: int) -> Rows:
+        newest = rows[-1][0] if rows else 0
         return [
             (
                 opened,
-                {field.attname: self._read_back(field, columns) for field in self._fields},
+                {
+                    **{field.attname: self._read_back(field, columns) for field in self._fields},
+                    **({self._shown: shown if opened == newest else None} if self._lists else {}),
+                },
             )
             for opened, columns in rows
         ]
@@ -63,6 +73,17 @@ class DjangoStoredRows:
                 for row in rows
             ],
         )
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What a column cannot hold by itself, only somebody's own statement has put there."""
+        try:
+            yield
+        except (ValueError, RecursionError) as error:
+            table, reason = self._model._meta.db_table, described(error)
+            # They hold an open cursor.
+            clear_frames(error.__traceback__)
+            raise UnreadableRows(table=table, reason=reason) from error
 
     @staticmethod
     def _read_back(field: "models.Field[Any, Any]", columns: dict[str, object]) -> object:

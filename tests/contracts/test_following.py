@@ -1,6 +1,6 @@
 """What becomes of a read model that is followed, repaired and parked, on every adapter."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from eventstore.application.delivery import NothingToGoOnFrom, NotParked
 from eventstore.application.follower import Follower
 from eventstore.application.parking import DELAYS
 from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE
+from eventstore.application.repair import Repair
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
 from tests.contracts.conftest import Clock, ReadModel
 from tests.contracts.test_projection import HISTORY, rebuilt
-from tests.factories import added
+from tests.factories import added, noted
 
 Broken = set[tuple[UUID, int]]
 RITA = Metadata(actor="rita", door="api")
@@ -37,10 +38,14 @@ class World:
             "candidate", uuid4(), events or HISTORY, expected=0, metadata=RITA
         )
 
-    def follower(self, stopped: Callable[[], bool] = lambda: False) -> Follower:
+    def follower(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        repairs: Sequence[Repair] | None = None,
+    ) -> Follower:
         return Follower(
             [self.model.delivery],
-            [self.model.repair],
+            [self.model.repair] if repairs is None else repairs,
             store=self.model.store,
             checkpoints=self.model.checkpoints,
             parked=self.model.parked,
@@ -285,6 +290,28 @@ def test_a_retry_that_succeeds_brings_everything_behind_it(world: World, broken:
     assert world.versions(stream) == [8]
 
 
+def test_what_comes_at_the_end_of_a_retry_is_not_left_behind(
+    world: World, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = world.stored()
+    stream_id = stream[0].stream_id
+    broken.add((stream_id, 5))
+    world.follow_once()
+    broken.clear()
+    release = world.model.parked.release
+
+    def late(projection: str, id: UUID) -> bool:
+        """A follower passes the stream by, which it still finds parked."""
+        world.model.store.append("candidate", id, [noted()], expected=8, metadata=RITA)
+        world.follower(repairs=()).run(once=True)
+        return release(projection, id)
+
+    monkeypatch.setattr(world.model.parked, "release", late)
+    assert world.model.delivery.retry(stream_id) is None
+    assert (world.versions(stream), world.parked()) == ([9], [])
+    assert world.position == world.model.store.settled_end()
+
+
 def test_a_follower_that_starts_retries_what_was_given_up(world: World, broken: Broken) -> None:
     stream = world.stored()
     broken.add((stream[0].stream_id, 2))
@@ -323,6 +350,19 @@ def test_a_repair_leaves_the_checkpoint_before_what_cannot_be_decoded(
     assert (repaired.streams, repaired.complete) == (2, False)
     assert f"position {stream[2].position}, candidate.promoted" in caplog.text
     assert (world.position, world.versions(stream, fine)) == (0, [0, 8])
+
+
+def test_a_parked_stream_that_cannot_be_decoded_holds_up_no_repair(
+    world: World, broken: Broken, unreadable: set[int]
+) -> None:
+    stopped, fails, fine = (world.stored() for _ in range(3))
+    broken.update({(stream[0].stream_id, 2) for stream in (stopped, fails, fine)})
+    world.follow_once()
+    broken.remove((fine[0].stream_id, 2))
+    unreadable.add(stopped[6].position)
+    assert world.model.repair.run().complete
+    assert world.versions(stopped, fails, fine) == [1, 1, 8]
+    assert {parked[0] for parked in world.parked()} == {stopped[0].stream_id, fails[0].stream_id}
 
 
 def test_a_checkpoint_beyond_the_log_is_an_error_with_advice(world: World) -> None:
@@ -371,6 +411,22 @@ def test_a_stream_that_fails_in_a_repair_is_parked_and_the_rest_done(
     assert (repaired.streams, repaired.complete) == (3, True)
     assert world.versions(new, known, fine) == [4, 1, 8]
     assert {parked[:2] for parked in world.parked()} == broken
+
+
+def test_rows_that_another_begins_meanwhile_are_brought_up_to_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [world.stored() for _ in range(3)]
+    add_missing = world.model.projection.add_missing
+
+    def too_late(missing: Sequence[Sequence[RecordedEvent]]) -> set[UUID]:
+        world.model.projection.handle(streams[1][:1])
+        return add_missing(missing)
+
+    monkeypatch.setattr(world.model.projection, "add_missing", too_late)
+    assert world.model.repair.run().complete
+    assert world.versions(*streams) == [8, 8, 8]
+    assert (world.parked(), world.model.look()) == ([], rebuilt(world.model))
 
 
 def test_where_parking_fails_the_checkpoint_stays(

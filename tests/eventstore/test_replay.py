@@ -1,8 +1,11 @@
 """`manage.py replay`: read models are built anew from the log and take the place of the old."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from candidates.application.projector import CandidateProjector
+from candidates.domain.events import CandidateNoted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.folding import Changes, Occurrence
 from eventstore.models import StorageEvent
@@ -127,9 +131,7 @@ def test_unknown_names_and_ids_are_refused_and_change_nothing(streams: list[UUID
         ("--projection", "kandidates"): "invalid choice: 'kandidates'",
         ("--stream", "seven"): "invalid UUID value: 'seven'",
         ("--stream", str(unknown)): str(unknown),
-        ("--workers", "0"): "is a whole number of at least 1",
-        ("--workers", "two"): "is a whole number of at least 1",
-        ("--batch-size", "0"): "is a whole number of at least 1",
+        ("--workers", "two"): "a whole number from 1 to 64 is needed",
     }.items():
         with pytest.raises(CommandError, match=re.escape(said)):
             call_command("replay", *arguments)
@@ -148,6 +150,60 @@ def test_several_workers_go_with_neither_streams_nor_check(streams: list[UUID]) 
         for option in (["--check"], ["--stream", str(streams[0])]):
             complaint, _ = failed("--workers", "2", *option)
             assert complaint == "--workers goes with neither --stream nor --check."
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "100001", "9" * 5000, "٣"])
+def test_batches_have_a_largest_size(value: str) -> None:
+    with pytest.raises(CommandError, match="--batch-size: a whole number from 1 to 100000 is need"):
+        call_command("replay", "--batch-size", value)
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["replay", "check"])
+def test_a_projection_without_a_table_is_said_to_have_none(check: bool) -> None:
+    with connection.schema_editor() as editor:
+        editor.delete_model(StatusSpan)
+    try:
+        complaint, _ = failed(*(["--check"] if check else []))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(StatusSpan)
+    assert re.fullmatch("The database refused: .*candidates_statusspan.*", complaint)
+    assert not traces()
+
+
+@on_postgresql
+def test_a_value_that_the_table_refuses_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+    changes = CandidateProjector.changes
+
+    def too_long(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        return {**changes(self, recorded), "name": "Zoë " * 100}
+
+    monkeypatch.setattr(CandidateProjector, "changes", too_long)
+    for workers in ("1", "2"):
+        complaint, _ = failed("--workers", workers)
+        assert complaint == ("The database refused: value too long for type character varying(200)")
+    assert rows() == delivered
+    assert not traces()
+
+
+@on_postgresql
+def test_a_worker_that_dies_ends_it_and_the_old_rows_stay(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered = rebuilt()
+
+    def die(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr(CandidateProjector, "changes", die)
+    complaint, _ = failed("--workers", "2")
+    assert complaint == "A worker has died, perhaps for lack of memory. The old rows are served."
+    assert rows() == delivered
+    assert not traces()
 
 
 @on_postgresql
@@ -239,6 +295,53 @@ def test_a_stream_that_is_mended_alone_is_released_alone(
     broken.clear()
     replay("--stream", str(streams[0]))
     assert [one.stream_id for one in parked_streams().listed()] == [streams[1]]
+
+
+def test_a_stream_that_fails_alone_is_parked_too_and_the_next_is_done(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[2], 3))
+    CandidateProjection.objects.update(score=1.0)
+
+    complaint, printed = failed("--stream", str(streams[2]), "--stream", str(streams[0]))
+
+    assert complaint == "1 streams were parked: `manage.py parked list` says why."
+    assert printed[-1].startswith("replayed 7 events into 7 rows in ")
+    shown = dict(CandidateProjection.objects.values_list("id", "score"))
+    assert shown == {streams[0]: 80.0, streams[1]: 1.0, streams[2]: 80.0}
+    assert CandidateProjection.objects.get(id=streams[2]).version == 2
+    assert [(one.stream_id, one.version) for one in parked_streams().listed()] == [(streams[2], 3)]
+    broken.clear()
+    replay("--stream", str(streams[2]))
+    assert CandidateProjection.objects.get(id=streams[2]).version == 4
+    assert parked_streams().listed() == []
+
+
+def test_a_stream_that_fails_alone_at_its_first_event_has_no_row(
+    streams: list[UUID], broken: set[int]
+) -> None:
+    rebuilt()
+    broken.add(position(streams[0], 1))
+    failed("--projection", "candidates", "--stream", str(streams[0]))
+    assert not CandidateProjection.objects.filter(id=streams[0]).exists()
+    assert [one.version for one in parked_streams().listed()] == [1]
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["all", "one stream"])
+def test_a_projector_that_says_nothing_at_all_is_parked_where_it_does(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """As one does whose last `case` forgets to return."""
+    changes = CandidateProjector.changes
+
+    def forgetful(self: CandidateProjector, recorded: Occurrence) -> Any:
+        return None if isinstance(recorded.event, CandidateNoted) else changes(self, recorded)
+
+    monkeypatch.setattr(CandidateProjector, "changes", forgetful)
+    failed(*(["--stream", str(streams[0])] if alone else []))
+    assert CandidateProjection.objects.get(id=streams[0]).version == 1
+    assert (streams[0], 2) in [(one.stream_id, one.version) for one in parked_streams().listed()]
 
 
 def undecodable() -> int:

@@ -1,10 +1,15 @@
 """`manage.py replay --check`: what is not as the log has it is named, and nothing is written."""
 
+import re
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
+from candidates.application.projector import CandidateProjector
+from candidates.domain.events import CandidateInvited
 from candidates.models import CandidateProjection, StatusSpan
+from eventstore.application.folding import Changes, Occurrence
 from eventstore.wiring import checkpoints
 from tests.factories import added, erased, invited, noted
 from tests.read_models import LIVES, appended, definitions, failed, rebuilt, replay, rows, traces
@@ -146,6 +151,65 @@ def test_what_is_found_beyond_a_thousand_is_only_counted(
     printed = findings()
     assert len(printed) == 4
     assert printed[2:] == ["and 1 more", "3 different, 0 behind"]
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "twice"])
+def test_the_mark_of_the_newest_row_on_another_is_different(
+    streams: list[UUID], moved: bool
+) -> None:
+    """The next event would be applied to that one."""
+    spans = StatusSpan.objects.filter(candidate=streams[1])
+    spans.filter(version=1).update(shown_version=3)
+    expected = [
+        f"status_spans {streams[1]}, version 3, shown_version: stored 3, rebuilt None",
+        "1 different, 0 behind",
+    ]
+    if moved:
+        spans.filter(version=3).update(shown_version=None)
+        expected[1:] = [
+            f"status_spans {streams[1]}, version 3, shown_version: stored None, rebuilt 3",
+            "2 different, 0 behind",
+        ]
+    assert findings() == expected
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["all", "one stream"])
+def test_rows_that_cannot_even_be_read_are_said_to_be_so(streams: list[UUID], stream: bool) -> None:
+    table = CandidateProjection._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET profile = %s", ["{Zoë, zoe@example.org"])
+    complaint, _ = failed("--check", *(["--stream", str(streams[0])] if stream else []))
+    assert re.fullmatch(
+        rf"Rows of {table} cannot be read: json\.decoder\.JSONDecodeError at [\w.]+:\d+\. "
+        "A replay builds them anew.",
+        complaint,
+    )
+    replay()
+    assert replay("--check") == ["0 different, 0 behind"]
+
+
+def test_rows_behind_an_event_that_the_projector_fails_on_are_different(
+    streams: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are after `parked skip`."""
+    changes = CandidateProjector.changes
+
+    def failing(self: CandidateProjector, recorded: Occurrence) -> Changes:
+        if isinstance(recorded.event, CandidateInvited):
+            raise RuntimeError("Zoë, zoe@example.org")
+        return changes(self, recorded)
+
+    monkeypatch.setattr(CandidateProjector, "changes", failing)
+    CandidateProjection.objects.filter(id=streams[2]).delete()
+    for stream in ([], ["--stream", str(streams[0])]):
+        printed = findings("--projection", "candidates", *stream)
+        assert len(printed) == (2 if stream else 3)
+        assert re.fullmatch(
+            f"candidates {streams[0]}, version 3, version: stored 3, "
+            r"rebuilt 'RuntimeError at [\w.]+:\d+ on version 3'",
+            next(line for line in printed if str(streams[0]) in line),
+        )
+        assert "zoe@example.org" not in str(printed)
 
 
 def test_a_replay_mends_what_a_check_finds(streams: list[UUID]) -> None:

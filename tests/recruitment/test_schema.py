@@ -1,9 +1,11 @@
 """The OpenAPI document: valid, complete, and true of what the API answers."""
 
-import io
 import re
 from collections.abc import Callable
 from contextlib import closing
+from copy import deepcopy
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,22 +14,39 @@ import yaml
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.test import APIClient
 
+from candidates.api import examples
 from candidates.application.commands import NoteOnCandidate
+from eventstore.domain.exceptions import InvalidValue, NotPermitted
+from recruitment.problems import PROBLEMS
+from tests.alike import check_alike
 from tests.factories import add
 from tests.given import given
+from tests.recruitment.codes import problem_codes, refusals
 from tests.scenario import CANDIDATE_ID
 
 URL = "/api/v1/candidates/"
+COMMITTED = Path("recruitment/docs/openapi.yaml")
+RENEW = f"manage.py spectacular --validate --fail-on-warn --file {COMMITTED}"
 
 
 @pytest.fixture(scope="module")
-def document() -> Any:
-    out = io.StringIO()
-    call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)
-    return yaml.safe_load(out.getvalue())
+def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("schema") / COMMITTED.name
+    call_command("spectacular", validate=True, fail_on_warn=True, file=str(file))
+    return file.read_text()
+
+
+@pytest.fixture(scope="module")
+def document(generated: str) -> Any:
+    return yaml.safe_load(generated)
+
+
+def test_the_committed_document_is_the_one_that_is_served(generated: str) -> None:
+    committed = (Path(__file__).parent.parent.parent / COMMITTED).read_text()
+    assert committed == generated, f"{COMMITTED} is out of date. Renew it: {RENEW}"
 
 
 def _operations(document: Any) -> dict[str, Any]:
@@ -39,12 +58,22 @@ def _operations(document: Any) -> dict[str, Any]:
 
 
 def _validate(document: Any, schema: Any, instance: Any) -> None:
-    Draft202012Validator({**schema, "components": document["components"]}).validate(instance)
+    schema = {**schema, "components": document["components"]}
+    Draft202012Validator(schema, format_checker=FormatChecker()).validate(instance)
+
+
+def _responses(document: Any, operation: str) -> dict[str, Any]:
+    """By status; those that operations share are looked up."""
+    shared = document["components"]["responses"]
+    return {
+        status: shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+        for status, response in _operations(document)[operation]["responses"].items()
+    }
 
 
 def _check(document: Any, operation: str, answer: Any) -> Any:
     """That the document describes this answer, its status and its media type."""
-    described = _operations(document)[operation]["responses"][str(answer.status_code)]
+    described = _responses(document, operation)[str(answer.status_code)]
     content = described["content"][answer["Content-Type"]]
     _validate(document, content["schema"], answer.json())
     return answer
@@ -65,8 +94,9 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
 
 def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) -> None:
     for name, operation in _operations(document).items():
-        problems = {s: r for s, r in operation["responses"].items() if s >= "400"}
-        expected = {"400", "401", "403", "406", "413", "429"}
+        answers = _responses(document, name)
+        problems = {s: r for s, r in answers.items() if s >= "400"}
+        expected = {"400", "401", "403", "406", "413", "429", "500"}
         of_many = {f"candidates_{name}" for name in ("list", "statistics", "what_if")}
         reads = {"candidates_read", "candidates_history", *of_many}
         if name not in {"candidates_add", "events_feed", *of_many}:
@@ -83,8 +113,18 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         assert re.fullmatch(r"[A-Z].*\.", operation["description"], re.DOTALL)
         assert {"token": []} in operation["security"]
         assert "X-Request-ID" in {parameter["name"] for parameter in operation["parameters"]}
-        assert all("X-Request-ID" in r["headers"] for r in operation["responses"].values())
+        assert all("X-Request-ID" in r["headers"] for r in answers.values())
+        assert all(r["description"] for r in answers.values())
         assert "Retry-After" in problems["429"]["headers"]
+        assert "WWW-Authenticate" in problems["401"]["headers"]
+        parameters = {parameter["name"] for parameter in operation["parameters"]}
+        if "409" in problems and name != "events_feed":
+            assert parameters >= {"Idempotency-Key", "On-Behalf-Of"}
+        if name not in reads | {"candidates_add", "candidates_commands", "events_feed"}:
+            assert "If-Match" in parameters
+            assert set(answers["200"]["headers"]) > {"ETag", "Idempotent-Replayed"}
+    assert {"ETag", "Location"} < set(_responses(document, "candidates_add")["201"]["headers"])
+    assert "ETag" in _responses(document, "candidates_read")["304"]["headers"]
 
 
 def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> None:
@@ -109,29 +149,75 @@ def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> 
     assert not any("description" in schemas[name] for name in schemas if name.endswith("Body"))
 
 
-def test_examples_are_accepted_and_problems_are_as_they_are_shown(
-    document: Any, user_in: Callable[..., User], client_of: Callable[..., APIClient]
+def test_every_example_is_what_its_schema_says(document: Any) -> None:
+    count = 0
+    for name, operation in _operations(document).items():
+        described = [operation.get("requestBody"), *_responses(document, name).values()]
+        contents = [part["content"] for part in described if part and "content" in part]
+        for content in (one for part in contents for one in part.values()):
+            assert content["examples"], name
+            for example in content["examples"].values():
+                _validate(document, content["schema"], example["value"])
+                count += 1
+        for parameter in operation["parameters"]:
+            for example in parameter.get("examples", {}).values():
+                _validate(document, parameter["schema"], example["value"])
+    assert count > 100
+
+
+def test_the_examples_tell_a_story_that_happens(
+    user_in: Callable[..., User], client_of: Callable[..., APIClient]
 ) -> None:
     api = client_of(user_in("Recruiters"))
-    operations = _operations(document)
+    url, given = "", {}
+    for name, body in examples.BODIES.items():
+        if name == "retract":
+            continue
+        answer = api.post(f"{url}{name}/" if url else URL, body)
+        url = url or answer["Location"]
+        given[name] = answer.json()
+    check_alike({name: examples.RESULTS[name] for name in given}, given)
+    check_alike(examples.CANDIDATE, api.get(url).json())
+    check_alike(examples.HISTORY, api.get(f"{url}history/").json())
+    check_alike(examples.STATISTICS, api.get("/api/v1/statistics/").json())
 
-    def example(name: str) -> Any:
-        body = operations[name]["requestBody"]["content"]["application/json"]
-        return body["examples"]["Example"]["value"]
+    batch: Any = deepcopy(examples.BATCH)
+    ann = api.get(url).json()["id"]
+    batch["commands"][1]["candidate_id"] = ann
+    answered = api.post(f"{URL}commands/", batch).json()
+    answered["results"][1]["problem"]["detail"] = examples.STALE["detail"]
+    check_alike(examples.BATCH_RESULTS, answered)
+    bo = answered["results"][0]["result"]["id"]
+    check_alike(examples.WHAT_IF, api.get("/api/v1/what-if/?threshold=60").json())
+    retracted = api.post(f"{URL}{bo}/retract/", examples.BODIES["retract"])
+    check_alike(examples.RESULTS["retract"], retracted.json())
 
-    url = api.post(URL, example("candidates_add"))["Location"]
-    rejected = api.post(f"{url}reject/", example("candidates_reject"))
-    undone = api.post(f"{url}undo/", example("candidates_undo"))
-    assert (rejected.status_code, undone.status_code) == (200, 200)
 
-    api.post(f"{url}rescore/", {"score": 60, "why": "Second look."})
-    for status, headers in ((409, {}), (412, {"If-Match": '"1"'})):
-        answer = api.post(f"{url}invite/", headers=headers)
-        content = operations["candidates_invite"]["responses"][str(status)]["content"]
-        shown = content["application/problem+json"]["example"]
-        assert answer.status_code == status
-        assert answer.json().keys() == shown.keys()
-        assert answer.json()["code"] == shown["code"]
+def test_problems_have_the_members_that_they_are_shown_with(document: Any) -> None:
+    """Of a rule that refuses: the values that it compared."""
+    by_code = {cls.code: cls for cls in refusals()}
+    for name, problem in PROBLEMS.items():
+        for example in problem.examples:
+            extra = set(example) - {"code", "detail", "errors"}
+            refusal = by_code.get(example["code"])
+            if refusal not in (None, InvalidValue, NotPermitted):
+                assert extra == {field.name for field in fields(refusal)}, name
+
+
+def test_every_code_of_the_document_is_one_that_the_api_may_answer_with(document: Any) -> None:
+    shown = {
+        example["value"]["code"]
+        for response in document["components"]["responses"].values()
+        for content in response["content"].values()
+        for example in content["examples"].values()
+    }
+    used = {
+        name.rpartition("/")[2]
+        for operation in _operations(document).values()
+        for name in (r.get("$ref", "") for r in operation["responses"].values())
+    } - {""}
+    assert used == set(document["components"]["responses"])
+    assert shown == problem_codes() - {"method_not_allowed"}
 
 
 def test_answers_are_as_the_document_says(

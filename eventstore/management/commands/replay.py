@@ -1,13 +1,14 @@
+import re
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import Error, connection
 from tqdm import tqdm
 
 from eventstore import wiring
@@ -17,16 +18,23 @@ from eventstore.domain.exceptions import (
     LogNotHere,
     ReplayRunning,
     UndecodableEvent,
+    UnsafeLogRead,
 )
 
 SECONDS_PER_LINE = 5
 MOST_FINDINGS = 1_000
+MOST_WORKERS = 64
+"""Each has some connections of its own, of which PostgreSQL has a hundred unless told."""
+LARGEST_BATCH = 100_000
 
 
-def positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise ArgumentTypeError("is a whole number of at least 1")
-    return int(text)
+def up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= most):
+            raise ArgumentTypeError(f"a whole number from 1 to {most} is needed")
+        return int(text)
+
+    return read
 
 
 class Command(BaseCommand):
@@ -55,12 +63,16 @@ class Command(BaseCommand):
             "--check", action="store_true", help="write nothing, and report what differs"
         )
         parser.add_argument(
-            "--workers", type=positive, default=1, help="processes, on PostgreSQL (default 1)"
+            "--workers",
+            metavar="N",
+            type=up_to(MOST_WORKERS),
+            default=1,
+            help="processes, on PostgreSQL (default 1)",
         )
         parser.add_argument(
             "--batch-size",
             metavar="N",
-            type=positive,
+            type=up_to(LARGEST_BATCH),
             default=wiring.BATCH_SIZE,
             help="events fetched at once, on SQLite also rows written in one transaction "
             "(default %(default)s)",
@@ -95,28 +107,28 @@ class Command(BaseCommand):
             LogNotHere,
             ReplayRunning,
             UndecodableEvent,
+            UnsafeLogRead,
             wiring.Blocked,
+            wiring.UnreadableRows,
+            wiring.WorkerDied,
         ) as error:
             raise CommandError(str(error)) from error
+        except Error as error:
+            # What comes behind the first line may quote somebody's data.
+            reason = str(error).partition("\n")[0]
+            raise CommandError(f"The database refused: {reason}") from error
 
     def _replay(self, names: list[str], workers: int, batch_size: int) -> None:
         started = time.monotonic()
         replay = wiring.replay(names, workers=workers, batch_size=batch_size)
         with self._progress(wiring.events_of(names)) as progress:
             replayed = replay.run(progress)
-        self._done(replayed.events, replayed.rows, time.monotonic() - started)
-        if replayed.parked:
-            raise CommandError(
-                f"{replayed.parked} streams were parked: `manage.py parked list` says why."
-            )
+        self._done([replayed], time.monotonic() - started)
 
     def _streams(self, names: list[str], stream_ids: list[UUID]) -> None:
         started = time.monotonic()
-        events = rows = 0
-        for stream_id in dict.fromkeys(stream_ids):
-            replaced = wiring.replay_stream(names, stream_id)
-            events, rows = events + replaced.events, rows + replaced.rows
-        self._done(events, rows, time.monotonic() - started)
+        replayed = [wiring.replay_stream(names, id) for id in dict.fromkeys(stream_ids)]
+        self._done(replayed, time.monotonic() - started)
 
     def _check(self, names: list[str], stream_ids: list[UUID]) -> None:
         different = behind = 0
@@ -134,11 +146,14 @@ class Command(BaseCommand):
         if different or behind:
             raise CommandError("The read models are not as the log has it.")
 
-    def _done(self, events: int, rows: int, seconds: float) -> None:
+    def _done(self, parts: Sequence[wiring.Replayed], seconds: float) -> None:
+        events, rows = sum(part.events for part in parts), sum(part.rows for part in parts)
         rate = events / seconds if seconds else 0
         self.stdout.write(
             f"replayed {events} events into {rows} rows in {seconds:.1f} s ({rate:.0f} events/s)"
         )
+        if parked := sum(part.parked for part in parts):
+            raise CommandError(f"{parked} streams were parked: `manage.py parked list` says why.")
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Callable[[int], object]]:

@@ -168,6 +168,9 @@ def test_only_json_is_given(api: APIClient, add: Callable[..., str], accept: str
         ("trace", ""),
         ("options", ""),
         ("options", "{id}/invite/"),
+        ("trace", "?status=ADDED"),
+        ("delete", "{id}/?version=1"),
+        ("put", "{id}/invite/?x=1"),
     ],
 )
 def test_another_method_is_not_allowed_and_the_right_ones_are_named(

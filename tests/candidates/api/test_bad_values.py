@@ -145,7 +145,7 @@ def test_a_profile_within_the_limits_is_taken_and_given_back(api: APIClient) -> 
         ("reject", {"reason": "other", "note": "x" * 10_001}, ("/note", "max_length")),
         ("undo", {}, ("/version", "required")),
         ("undo", {"version": "2"}, ("/version", "invalid")),
-        ("undo", {"version": 2.0}, ("/version", "invalid")),
+        ("undo", {"version": 2.5}, ("/version", "invalid")),
         ("undo", {"version": True}, ("/version", "invalid")),
         ("undo", {"version": math.inf}, ("/version", "invalid")),
         ("undo", {"version": 0}, ("/version", "min_value")),

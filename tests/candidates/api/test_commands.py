@@ -23,6 +23,7 @@ STEPS = [
     ([], REJECT, "REJECTED", "candidate.rejected"),
     ([INVITE], ("reject", {"reason": "no_response"}), "REJECTED", "candidate.rejected"),
     ([INVITE], ("undo", {"version": 2}), "ADDED", "candidate.decision_undone"),
+    ([INVITE], ("undo", {"version": 2.0}), "ADDED", "candidate.decision_undone"),
     ([STANDBY, REJECT], ("undo", {"version": 3}), "STANDBY", "candidate.decision_undone"),
     ([], ("rescore", {"score": 12.5, "why": "Second look."}), "ADDED", "candidate.rescored"),
     ([INVITE], ("profile", {"profile": {}}), "INVITED", "candidate.profile_changed"),

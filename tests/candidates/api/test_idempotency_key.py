@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from candidates.models import CandidateProjection
 from eventstore.models import StorageEvent
 from tests.candidates.api.requests import ADD, COMMANDS, URL
+from tests.processes import killed
 from tests.threads import all_decide_before_any_appends, together
 
 TWINS = 20
@@ -195,3 +196,46 @@ def test_twins_of_one_invitation_invite_once_and_get_one_answer(
     assert sum("Idempotent-Replayed" not in answer for answer in answers) == 1
     assert StorageEvent.objects.count() == 2
     assert CandidateProjection.objects.get().version == 2
+
+
+def _killed_before_the_answer(url: str, body: dict[str, Any], key: str) -> None:
+    """A process that carries the command out for rita and is killed behind the commit."""
+    killed(f"""
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
+from eventstore.infrastructure.messaging.local import LocalEventPublisher
+LocalEventPublisher.publish = reach
+client = APIClient(SERVER_NAME="localhost")
+client.force_authenticate(User.objects.get(username="rita"))
+client.post({url!r}, {body!r}, headers={{"Idempotency-Key": {key!r}}})
+""")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("batch", [False, True])
+def test_who_sends_again_what_was_killed_before_its_answer_gets_that_answer(
+    api: APIClient, batch: bool
+) -> None:
+    url = f"{URL}commands/" if batch else URL
+    body = {"commands": [{"command": "add", "body": ADD}]} if batch else ADD
+    _killed_before_the_answer(url, body, "once")
+    assert (StorageEvent.objects.count(), CandidateProjection.objects.count()) == (1, 0)
+
+    first = api.post(url, body, headers={"Idempotency-Key": "once"})
+    again = api.post(url, body, headers={"Idempotency-Key": "once"})
+
+    added = StorageEvent.objects.get()
+    result = first.json()["results"][0]["result"] if batch else first.json()
+    assert first.status_code == (200 if batch else 201)
+    assert (result["id"], result["position"]) == (str(added.stream_id), added.position)
+    assert _same(first, again)
+    # What the killed process did not show is shown now.
+    row = CandidateProjection.objects.get()
+    assert (row.pk, row.version) == (added.stream_id, 1)
+
+    _killed_before_the_answer(f"{URL}{row.pk}/invite/", {}, "twice")
+    api.post(f"{URL}{row.pk}/note/", {"text": "Meanwhile."})
+    invited = api.post(f"{URL}{row.pk}/invite/", headers={"Idempotency-Key": "twice"})
+    assert (invited.json()["version"], invited["Idempotent-Replayed"]) == (2, "true")
+    assert StorageEvent.objects.count() == 3
+    assert CandidateProjection.objects.get().version == 3

@@ -1,0 +1,328 @@
+"""Every problem that the API answers with, by the name and in the words of the OpenAPI document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from recruitment.errors import CONTENT_TYPE, problem
+
+_ID = "0190a000-0000-7000-8000-000000000001"
+_KEY = "7c9e6679-7425-50de-944b-e07fc1f90ae7"
+_THEN, _NOW = "2026-03-01T12:00:00Z", "2026-03-02T12:00:00Z"
+_RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}
+_CHALLENGE = {"schema": {"type": "string"}, "description": "How to show who you are."}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One answer with a status, and an example of it for every code it may have."""
+
+    status: int
+    description: str
+    examples: Sequence[Mapping[str, Any]]
+    """Code, detail and further members."""
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+    def response(self, headers: Mapping[str, Any]) -> dict[str, Any]:
+        """As a response object of OpenAPI, with the headers that every answer has."""
+        examples = {
+            example["code"]: {"value": problem(self.status, **example)} for example in self.examples
+        }
+        content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+        return {
+            "description": f"{HTTPStatus(self.status).phrase}. {self.description}",
+            "headers": {**self.headers, **headers},
+            "content": {CONTENT_TYPE: content},
+        }
+
+
+_NOBODY: Mapping[str, Any] = {
+    "code": "not_found",
+    "detail": f"There is no candidate {_ID}.",
+    "stream_type": "candidate",
+    "stream_id": _ID,
+}
+
+_NOT_HERE: Mapping[str, Any] = {
+    "code": "not_here",
+    "detail": "The log is in another system, whose messages feed this one: ask there.",
+}
+
+PROBLEMS: Mapping[str, Problem] = {
+    "BadRequest": Problem(
+        status=400,
+        description="A field, parameter or header will not do: `errors` names it.",
+        examples=[
+            {
+                "code": "invalid",
+                "detail": "/score: A score is between 0 and 100.",
+                "errors": [
+                    {
+                        "pointer": "/score",
+                        "detail": "A score is between 0 and 100.",
+                        "code": "out_of_range",
+                    }
+                ],
+            },
+            {
+                "code": "parse_error",
+                "detail": "The body is not JSON: Expecting value, line 1, column 1.",
+            },
+            {"code": "bad_request", "detail": "The request cannot be read."},
+        ],
+    ),
+    "Unauthorized": Problem(
+        status=401,
+        description="There is no token, or none that is good.",
+        headers={"WWW-Authenticate": _CHALLENGE},
+        examples=[
+            {
+                "code": "not_authenticated",
+                "detail": "Authentication credentials were not provided.",
+            },
+            {"code": "authentication_failed", "detail": "Invalid token."},
+        ],
+    ),
+    "Forbidden": Problem(
+        status=403,
+        description="The user lacks the permission for this, or the token its scope: `code` names "
+        "it.",
+        examples=[
+            {
+                "code": "permission_denied",
+                "detail": "You do not have permission to perform this action.",
+            },
+            *(
+                {
+                    "code": f"missing_scope_{scope}",
+                    "detail": f"This needs a token with the scope {scope}.",
+                }
+                for scope in ("read", "command", "feed")
+            ),
+        ],
+    ),
+    "NotFound": Problem(
+        status=404, description="Nothing is stored under this id.", examples=[_NOBODY]
+    ),
+    "NotFoundThen": Problem(
+        status=404,
+        description="Nothing is stored under this id, or nothing was by then, or the past is in "
+        "another system.",
+        examples=[
+            _NOBODY,
+            {
+                "code": "did_not_exist_yet",
+                "detail": f"Candidate {_ID} did not exist yet at {_THEN}: its first event is of "
+                f"{_NOW}.",
+                "stream_type": "candidate",
+                "stream_id": _ID,
+                "asked_for": _THEN,
+                "first_event_at": _NOW,
+            },
+            {
+                "code": "no_such_version",
+                "detail": f"Candidate {_ID} has no version 9 yet: its newest is 8.",
+                "stream_type": "candidate",
+                "stream_id": _ID,
+                "version": 9,
+                "newest_version": 8,
+            },
+            _NOT_HERE,
+        ],
+    ),
+    "NoHistory": Problem(
+        status=404,
+        description="Nothing is stored under this id, or its history is in another system.",
+        examples=[_NOBODY, _NOT_HERE],
+    ),
+    "NotHere": Problem(
+        status=404,
+        description="This system is fed by another, which keeps the log.",
+        examples=[_NOT_HERE],
+    ),
+    "NotAcceptable": Problem(
+        status=406,
+        description="The answer is JSON, which the request does not accept.",
+        examples=[
+            {
+                "code": "not_acceptable",
+                "detail": "Could not satisfy the request Accept header.",
+            }
+        ],
+    ),
+    "RuleRefused": Problem(
+        status=409,
+        description="A rule says no: `code` says which, further members hold the values it "
+        "compared.",
+        examples=[
+            {
+                "code": "score_below_threshold",
+                "detail": "The score 60.0 is below the threshold 75.0.",
+                "score": 60.0,
+                "threshold": 75.0,
+            },
+            {
+                "code": "wrong_status",
+                "detail": "The candidate is Rejected; this needs Added or Standby.",
+                "current_status": "REJECTED",
+                "allowed_statuses": ["ADDED", "STANDBY"],
+            },
+            {
+                "code": "nothing_to_undo",
+                "detail": "No decision stands that could be taken back.",
+            },
+            {
+                "code": "not_the_newest_decision",
+                "detail": "Version 2 is not the newest decision that stands; that is version 4.",
+                "named_version": 2,
+                "newest_version": 4,
+            },
+            {
+                "code": "decision_stands",
+                "detail": "The decision of version 4 stands: undo it first.",
+                "version": 4,
+            },
+            {
+                "code": "candidate_retracted",
+                "detail": "The candidate was retracted: nothing more can be done with it.",
+            },
+            {
+                "code": "candidate_erased",
+                "detail": "The candidate's personal data was erased: nothing more can be done with "
+                "it.",
+            },
+            {
+                "code": "personal_data_erased",
+                "detail": "The personal data of this stream was erased: nothing personal can be "
+                "added to it.",
+                "stream_id": _ID,
+            },
+            {"code": "already_added", "detail": "This candidate is there already."},
+            {
+                "code": "occurred_in_future",
+                "detail": "2026-03-02T12:00:00+00:00 lies in the future.",
+                "stated": _NOW,
+                "now": _THEN,
+            },
+            {
+                "code": "occurred_out_of_order",
+                "detail": "2026-03-01T12:00:00+00:00 lies before the newest event, which occurred "
+                "at 2026-03-02T12:00:00+00:00.",
+                "stated": _THEN,
+                "predecessor": _NOW,
+            },
+            {
+                "code": "version_conflict",
+                "detail": f"Stream {_ID} is not at version 7.",
+                "stream_id": _ID,
+                "expected": 7,
+            },
+        ],
+    ),
+    "CursorBeyondLog": Problem(
+        status=409,
+        description="The log does not reach `after`: it is not the one that you have read.",
+        examples=[
+            {
+                "code": "cursor_beyond_log",
+                "detail": "Position 10391 lies beyond the log, which ends at 9000.",
+                "after": 10391,
+                "last": 9000,
+            }
+        ],
+    ),
+    "LengthRequired": Problem(
+        status=411,
+        description="The body came in chunks, without its length.",
+        examples=[
+            {
+                "code": "length_required",
+                "detail": "Send the body with its Content-Length, not in chunks.",
+            }
+        ],
+    ),
+    "StaleVersion": Problem(
+        status=412,
+        description="The version is not the newest: the answer says who made that, and when.",
+        examples=[
+            {
+                "code": "stale_version",
+                "detail": "Version 1 was stated, but rita made it version 2 at "
+                "2026-03-01T12:00:00+00:00.",
+                "stream_id": _ID,
+                "expected": 1,
+                "current_version": 2,
+                "projected_version": 2,
+                "changed_by": "rita",
+                "changed_at": _THEN,
+            }
+        ],
+    ),
+    "BodyTooLarge": Problem(
+        status=413,
+        description="The body is too large.",
+        examples=[{"code": "body_too_large", "detail": "The body is larger than 1048576 bytes."}],
+    ),
+    "UnsupportedMediaType": Problem(
+        status=415,
+        description="The body is not JSON.",
+        examples=[
+            {
+                "code": "unsupported_media_type",
+                "detail": 'Unsupported media type "text/plain" in request.',
+            }
+        ],
+    ),
+    "KeyReused": Problem(
+        status=422,
+        description="The key was used before for a command with other content.",
+        examples=[
+            {
+                "code": "command_reused",
+                "detail": "This key was used before for a command with other content.",
+                "command_id": _KEY,
+            }
+        ],
+    ),
+    "VersionRequired": Problem(
+        status=428,
+        description="This server requires If-Match, or expected_version in a batch, and there is "
+        "none.",
+        examples=[
+            {
+                "code": "precondition_required",
+                "detail": "Say in If-Match which version this was decided on: the ETag of a read, "
+                "or *.",
+            }
+        ],
+    ),
+    "Throttled": Problem(
+        status=429,
+        description="This user has called too often: Retry-After says in how many seconds to go "
+        "on.",
+        headers={"Retry-After": _RETRY_AFTER},
+        examples=[
+            {
+                "code": "throttled",
+                "detail": "Request was throttled. Expected available in 3 seconds.",
+            }
+        ],
+    ),
+    "InternalError": Problem(
+        status=500,
+        description="A fault of the server, which has logged it under the request's id.",
+        examples=[{"code": "internal_error", "detail": "Something failed here; it was logged."}],
+    ),
+    "ReadOnly": Problem(
+        status=503,
+        description="This system takes no commands, or not at the moment.",
+        examples=[
+            {
+                "code": "read_only",
+                "detail": "This system takes no commands at the moment: it only shows what is "
+                "stored.",
+            }
+        ],
+    ),
+}
