@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FIELDS = ["name", "ours", "limit", "ratio", "unit", "target", "met"]
 
 
-@pytest.mark.parametrize("name", ["append", "rehydrate", "read", "command", "replay", "publish"])
+@pytest.mark.parametrize(
+    "name", ["append", "rehydrate", "read", "command", "replay", "publish", "consume"]
+)
 def test_a_benchmark_prints_one_figure_a_line(name: str) -> None:
     figures = [json.loads(line) for line in run(name, "--json").splitlines()]
 

@@ -81,7 +81,7 @@ def _taken(bus: RabbitMQ, count: int) -> None:
             nonlocal taken
             taken += 1
             if taken % 100 == 0 or taken == count:
-                broker_channel.basic_ack(method.delivery_tag, multiple=True)
+                broker_channel.basic_ack(method.delivery_tag or 0, multiple=True)
             if taken == count:
                 broker_channel.stop_consuming()
 
@@ -95,7 +95,7 @@ def _send(bus: RabbitMQ, count: int) -> None:
     """So many messages of new candidates, whose lives go on side by side."""
     with closing(pika.BlockingConnection(pika.URLParameters(BROKER))) as broker:
         channel = broker.channel()
-        properties = BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+        properties = BasicProperties(delivery_mode=2)
         for recorded, body in _messages(count):
             key = str(partition_of(recorded.stream_id, bus.partitions))
             channel.basic_publish(bus.exchange, key, body, properties)
@@ -132,6 +132,6 @@ def _settled(bus: RabbitMQ, count: int) -> None:
                 channel.queue_declare(bus.queue(GROUP, partition), passive=True)
                 for partition in range(bus.partitions)
             ]
-            if sum(queue.method.message_count for queue in queues) >= count:
+            if sum(queue.method.message_count or 0 for queue in queues) >= count:
                 return
             broker.sleep(0.05)

@@ -1,16 +1,23 @@
 """`manage.py consume` as a supervisor runs it: a system that has messages and no log."""
 
 import io
+import json
+import shutil
 import signal
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from django.core.management import call_command
 
 from candidates.wiring import statistics
 from eventstore.infrastructure.messaging.partitions import partition_of
+from eventstore.wiring import message_encoder
 from recruitment.demo.loading import load
+from tests.contracts.buses import kafka_bus
 from tests.deliveries import rows
 from tests.eventstore.test_follow import stop
 from tests.eventstore.test_publish import Broker, broker, log, publish
@@ -39,6 +46,15 @@ def shown_here() -> str:
     return str([rows(), statistics()])
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with tables and nothing in them."""
+    path = tmp_path_factory.mktemp("migrated") / "empty.sqlite3"
+    code = "from django.core.management import call_command\ncall_command('migrate', verbosity=0)"
+    run(code, DATABASE_URL=f"sqlite:///{path}")
+    return path
+
+
 class System:
     """A consuming one, with a database of its own, empty at first."""
 
@@ -50,10 +66,6 @@ class System:
             "READ_ONLY": "true",
             "EVENT_BUS_GROUP": "readers",
         }
-        run(
-            "from django.core.management import call_command\ncall_command('migrate', verbosity=0)",
-            **self.environment,
-        )
 
     def consume(self, *arguments: str) -> str:
         with running("manage.py", "consume", *arguments, **self.environment) as process:
@@ -70,8 +82,13 @@ class System:
 
 
 @pytest.fixture
-def system(broker: Broker, tmp_path: Path) -> System:
-    system = System(tmp_path / "reader.sqlite3", broker)
+def database(tmp_path: Path, migrated: Path) -> Callable[[str], Path]:
+    return lambda name: Path(shutil.copy(migrated, tmp_path / name))
+
+
+@pytest.fixture
+def system(broker: Broker, database: Callable[[str], Path]) -> System:
+    system = System(database("reader.sqlite3"), broker)
     # So that the broker holds what is published from now on.
     system.consume("--once")
     return system
@@ -121,9 +138,11 @@ def test_it_shows_what_is_published_until_it_is_told_to_stop(system: System) -> 
     assert told.startswith("stopped: candidates at ")
 
 
-def test_two_processes_hold_half_of_the_partitions_each(broker: Broker, tmp_path: Path) -> None:
+def test_two_processes_hold_half_of_the_partitions_each(
+    broker: Broker, database: Callable[[str], Path]
+) -> None:
     halves = (0, 1), (2, 3)
-    systems = [System(tmp_path / f"half{number}.sqlite3", broker) for number in range(2)]
+    systems = [System(database(f"half{number}.sqlite3"), broker) for number in range(2)]
     for system, half in zip(systems, halves, strict=True):
         system.consume("--once", *_options(half))
     written()
@@ -139,7 +158,7 @@ def test_two_processes_hold_half_of_the_partitions_each(broker: Broker, tmp_path
     ):
         for system, mine in zip(systems, expected, strict=True):
             last = max(event.position for event in log() if event.stream_id in mine)
-            until(lambda system=system, last=last: _received(system) == last, seconds=60)
+            until(partial(_has_received, system, last), seconds=60)
         stop(first, signal.SIGTERM)
         stop(second, signal.SIGTERM)
     streams = [_versions(system) for system in systems]
@@ -154,12 +173,12 @@ def _options(partitions: tuple[int, ...]) -> list[str]:
     return [text for number in partitions for text in ("--partition", str(number))]
 
 
-def _received(system: System) -> int:
+def _has_received(system: System, position: int) -> bool:
     code = (
         "from eventstore.models import Checkpoint\n"
         "print(Checkpoint.objects.get(pk='candidates').received)"
     )
-    return int(run(code, **system.environment))
+    return int(run(code, **system.environment)) == position
 
 
 def _versions(system: System) -> dict[str, int]:
@@ -168,7 +187,27 @@ def _versions(system: System) -> dict[str, int]:
         "from candidates.models import CandidateProjection\n"
         "print(json.dumps({str(row.pk): row.version for row in CandidateProjection.objects.all()}))"
     )
-    import json
-
     found: dict[str, int] = json.loads(run(code, **system.environment))
     return found
+
+
+def test_a_topic_that_has_grown_keeps_each_candidate_in_order(
+    database: Callable[[str], Path],
+) -> None:
+    """Two partitions at first, then four: the later events of a stream are in another one."""
+    with kafka_bus() as bus:
+        system = System(database("reader.sqlite3"), Broker(bus))
+        written()
+        events, encode = log(), message_encoder()
+        producer = Producer(bus.configuration)
+        for number, event in enumerate(events):
+            partitions = 2 if number < len(events) // 2 else 4
+            partition = partition_of(event.stream_id, partitions)
+            producer.produce(bus.topic, encode(event), partition=partition)
+        assert producer.flush(30) == 0
+        # The new ones are read first, as where the old have a backlog.
+        system.consume("--once", "--partition", "2", "--partition", "3")
+        assert system.counted("WaitingMessage") > 0
+        system.consume("--once")
+        assert system.shown() == shown_here()
+        assert [system.counted(name) for name in ("WaitingMessage", "ParkedStream")] == [0, 0]

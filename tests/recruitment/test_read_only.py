@@ -53,7 +53,7 @@ def elsewhere(read_only: None) -> Iterator[None]:
         name="Ann",
         status="ADDED",
         score=80.0,
-        profile={"name": "Ann"},
+        profile='{"name": "Ann"}',
         position=2,
         added_position=1,
         added_at="2026-01-01T00:00Z",
@@ -96,10 +96,10 @@ def test_who_may_not_decide_is_not_told_more(
 
 
 def test_a_repeat_of_what_was_done_before_is_refused_too(api: APIClient) -> None:
-    body, key = {"profile": {}, "score": 80}, {"HTTP_IDEMPOTENCY_KEY": "1"}
-    assert api.post(API, body, **key).status_code == 201
+    body, key = {"profile": {}, "score": 80}, {"Idempotency-Key": "1"}
+    assert api.post(API, body, headers=key).status_code == 201
     with override_settings(READ_ONLY=True):
-        refused(api.post(API, body, **key), 503, "read_only")
+        refused(api.post(API, body, headers=key), 503, "read_only")
 
 
 def test_everything_is_shown(ann: UUID, read_only: None, api: APIClient) -> None:
