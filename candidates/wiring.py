@@ -78,14 +78,21 @@ def repair() -> int:
     return max(eventstore.repair(name).streams for name in PROJECTIONS)
 
 
-def history(candidate_id: UUID, *, until: int | None = None) -> list[RecordedEvent]:
-    """The candidate's events, the oldest first, up to version `until`.
+def shown_end(*, after: int = 0) -> int:
+    """The position up to which the rows of candidates lack no event. See `ShownEnd.position`."""
+    return eventstore.shown_end(CandidateProjector.name, after=after)
+
+
+def history(candidate_id: UUID, *, after: int = 0, until: int | None = None) -> list[RecordedEvent]:
+    """Events with `after < version <= until`, the oldest first.
 
     Raises AggregateNotFound, and LogNotHere.
     """
     require_log()
-    recorded = eventstore.event_store().read_stream(candidate_id, until=until)
-    if not recorded or recorded[0].stream_type != Candidate.stream_type:
+    store = eventstore.event_store()
+    recorded = store.read_stream(candidate_id, after=after, until=until)
+    first = recorded or (store.read_stream(candidate_id, until=1) if after else [])
+    if not first or first[0].stream_type != Candidate.stream_type:
         raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
     return recorded
 

@@ -56,7 +56,7 @@ from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
 from eventstore.infrastructure import log
-from eventstore.infrastructure.background import OnceInBackground
+from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
 from eventstore.infrastructure.identity import accept_log, log_id
@@ -83,6 +83,7 @@ from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare
+from eventstore.infrastructure.shown import ShownEnd
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
@@ -116,6 +117,7 @@ _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
 _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
+_shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
 
 
@@ -145,6 +147,7 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     _models[projection.name] = model
     _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
+    _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(delivery)
     _in_transaction.subscribe(projection)
 
@@ -169,6 +172,11 @@ def require_log() -> None:
 def settled_position() -> int:
     """How far the log may be read now. Raises UnsafeLogRead."""
     return log.settled_position(connection)
+
+
+def shown_end(name: str, *, after: int = 0) -> int:
+    """How far the projection shows the log with nothing missing before. See `ShownEnd.position`."""
+    return _shown[name].position(after=after)
 
 
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
@@ -590,7 +598,11 @@ def repair_all() -> None:
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
-        streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        try:
+            streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
+        except Exception as error:  # noqa: BLE001  # the next has its turn all the same
+            logger.error("%s stays behind: %s", name, told(error))
+            continue
         if streams > REPAIRED_ON_THE_SIDE:
             logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 

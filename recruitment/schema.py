@@ -72,6 +72,8 @@ class ProblemAutoSchema(AutoSchema):
             yield from _WITH_VERSION
         if "after" in parameters:
             yield from ("NotHere", "CursorBeyondLog")
+        if "changed_after" in parameters:
+            yield "CursorBeyondLog"
 
 
 def share(result: Any, generator: Any, request: Any, public: bool) -> Any:

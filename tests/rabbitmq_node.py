@@ -19,9 +19,8 @@ class Node:
     def __init__(self, server: str, home: Path) -> None:
         self._server = server
         self._home = home
-        self._port, self._distribution = _free_port(), _free_port()
+        self.port, self._distribution = _free_port(), _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"amqp://guest:guest@127.0.0.1:{self._port}/?heartbeat=1"
         (home / "plugins").write_text("[].", encoding="ascii")
 
     def start(self) -> None:
@@ -31,9 +30,9 @@ class Node:
             env={
                 **os.environ,
                 "HOME": str(self._home),
-                "RABBITMQ_NODENAME": f"drill-{self._port}@localhost",
+                "RABBITMQ_NODENAME": f"drill-{self.port}@localhost",
                 "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-                "RABBITMQ_NODE_PORT": str(self._port),
+                "RABBITMQ_NODE_PORT": str(self.port),
                 "RABBITMQ_DIST_PORT": str(self._distribution),
                 "RABBITMQ_MNESIA_BASE": str(self._home / "data"),
                 "RABBITMQ_LOG_BASE": str(self._home / "log"),
@@ -59,7 +58,7 @@ class Node:
             self._process.wait(30)
 
     def _answers(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1) as probe:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as probe:
             probe.sendall(b"AMQP\x00\x00\x09\x01")
             return bool(probe.recv(1))
         return False

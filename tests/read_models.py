@@ -45,6 +45,9 @@ _COLUMNS = """
     SELECT table_name, ordinal_position, column_name, data_type, is_nullable,
         character_maximum_length, column_default
     FROM information_schema.columns WHERE table_name = ANY(%s) ORDER BY 1, 2"""
+_STATISTICS = """
+    SELECT attrelid::regclass::text, attname, attstattarget FROM pg_attribute
+    WHERE attrelid = ANY(%s::regclass[]) AND attnum > 0 ORDER BY 1, 2"""
 _GRANTS = """
     SELECT table_name, grantee, privilege_type, is_grantable
     FROM information_schema.table_privileges WHERE table_name = ANY(%s) ORDER BY 1, 2, 3"""
@@ -124,7 +127,7 @@ def traces() -> list[str]:
 
 
 def definitions() -> list[tuple[Any, ...]]:
-    """Tables, indexes, constraints and grants of the read models."""
+    """Tables, indexes, constraints, statistics kept and grants of the read models."""
     tables = sorted(model._meta.db_table for model in MODELS.values())
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
@@ -136,7 +139,7 @@ def definitions() -> list[tuple[Any, ...]]:
             # What was written by hand need not be quoted.
             return [(*row, sql and sql.replace('"', "")) for *row, sql in cursor.fetchall()]
         found: list[tuple[Any, ...]] = []
-        for statement in (_INDEXES, _CONSTRAINTS, _COLUMNS, _GRANTS):
+        for statement in (_INDEXES, _CONSTRAINTS, _COLUMNS, _STATISTICS, _GRANTS):
             cursor.execute(statement, [tables])
             found += cursor.fetchall()
         return found

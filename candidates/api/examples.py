@@ -71,6 +71,7 @@ CANDIDATE: dict[str, Any] = {
     "position": 10398,
 }
 HISTORY = {
+    "next": None,
     "results": [
         {
             **_event(1, "added"),
@@ -98,7 +99,7 @@ HISTORY = {
             "correlation_id": None,
             "data": {"score": 86.5, "why": "The second interview."},
         },
-    ]
+    ],
 }
 BATCH = {
     "commands": [

@@ -1,11 +1,50 @@
 """Which candidates a list shows."""
 
+from functools import partial
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
 
+from candidates.application.compare import INDEXED, folded
+from candidates.application.projector import lifted
 from candidates.domain.events import Status
-from candidates.models import CandidateProjection
-from eventstore.api.filters import StrictFilterSet
+from candidates.models import CandidateProjection, CandidateQuerySet
+from candidates.wiring import shown_end
+from eventstore.api.filters import ReadFilter, StrictFilterSet
+from eventstore.api.parameters import (
+    LAST_POSITION,
+    decimal,
+    instant_in_utc,
+    short_text,
+    whole_number,
+)
+
+LONGEST = 1000
+LONGEST_SEARCH = 200
+
+
+def _lifted(name: str, text: str) -> str:
+    """As a column shows the values of profiles."""
+    return lifted(short_text(name, text, shortest=1, longest=LONGEST))
+
+
+def _searched(name: str, text: str) -> str:
+    text = short_text(name, text, shortest=INDEXED, longest=LONGEST_SEARCH)
+    if len(folded(text)) < INDEXED:
+        detail = f"Without its accents it has fewer than {INDEXED} characters."
+        raise ValidationError({name: [detail]}, code="too_short")
+    return text
+
+
+_LIFTED = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+_SCORE = {"type": "number", "minimum": 0, "maximum": 100}
+_TIME = {"type": "string", "format": "date-time"}
+_POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
+_SEARCH = {"type": "string", "minLength": INDEXED, "maxLength": LONGEST_SEARCH}
+_score = partial(decimal, minimum=0, maximum=100)
+_position = partial(whole_number, minimum=0, maximum=LAST_POSITION)
 
 
 class CandidateFilter(StrictFilterSet):
@@ -14,10 +53,70 @@ class CandidateFilter(StrictFilterSet):
     status = django_filters.ChoiceFilter(
         choices=[(status.value, status.value) for status in Status]
     )
+    source = ReadFilter("source", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
+    position = ReadFilter(
+        "position",
+        _lifted,
+        schema=_LIFTED,
+        field_name="applied_position",
+        help_text="The profile's, exactly: what the candidate applied for.",
+    )
+    owner = ReadFilter("owner", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
+    tag = ReadFilter(
+        "tag",
+        _lifted,
+        schema=_LIFTED,
+        method="tagged",
+        help_text="One of the profile's, all of it, in any case and with any accents.",
+    )
+    external_id = ReadFilter(
+        "external_id", _lifted, schema=_LIFTED, help_text="The profile's, exactly."
+    )
+    score_min = ReadFilter(
+        "score_min", _score, schema=_SCORE, field_name="score", lookup_expr="gte"
+    )
+    score_max = ReadFilter(
+        "score_max", _score, schema=_SCORE, field_name="score", lookup_expr="lte"
+    )
+    added_after = ReadFilter(
+        "added_after",
+        instant_in_utc,
+        schema=_TIME,
+        field_name="added_at",
+        lookup_expr="gt",
+        help_text="In business time. With this the list is in that order: see `ordering`.",
+    )
+    added_before = ReadFilter(
+        "added_before",
+        instant_in_utc,
+        schema=_TIME,
+        field_name="added_at",
+        lookup_expr="lt",
+        help_text="In business time. With this the list is in that order: see `ordering`.",
+    )
+    changed_after = ReadFilter(
+        "changed_after",
+        _position,
+        schema=_POSITION,
+        method="changed",
+        help_text="Those with an event behind this position of the log, as far as the list can "
+        "be complete. With this the list is in that order: see `ordering`.",
+    )
+    search = ReadFilter(
+        "search",
+        _searched,
+        schema=_SEARCH,
+        method="found",
+        help_text="Each of these words in name, e-mail, position, location, external id or tags, "
+        "in any case and with any accents; or a telephone number, or a part of it, in any "
+        f"spelling; or an id. From {INDEXED} to {LONGEST_SEARCH} characters.",
+    )
 
     class Meta:
         model = CandidateProjection
         fields = ["status"]
+
+    paging = StrictFilterSet.paging | {"ordering", "count"}
 
     def filter_queryset(
         self, queryset: QuerySet[CandidateProjection]
@@ -26,3 +125,13 @@ class CandidateFilter(StrictFilterSet):
             queryset = queryset.exclude(status=Status.RETRACTED)
         filtered: QuerySet[CandidateProjection] = super().filter_queryset(queryset)
         return filtered
+
+    def tagged(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
+        return queryset.tagged(value)
+
+    def found(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
+        return queryset.search(value)
+
+    def changed(self, queryset: Any, name: str, value: int) -> Any:
+        """Raises CursorBeyondLog."""
+        return queryset.filter(position__gt=value, position__lte=shown_end(after=value))

@@ -129,6 +129,7 @@ class HistoryEventSerializer(RecordedEventSerializer):
 
 
 class HistorySerializer(serializers.Serializer[Any]):
+    next = serializers.URLField(allow_null=True)
     results = HistoryEventSerializer(many=True)
 
 

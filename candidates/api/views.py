@@ -14,12 +14,14 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from candidates.api import examples
 from candidates.api import serializers as bodies
 from candidates.api.filters import CandidateFilter
-from candidates.api.pagination import AddedOrder
+from candidates.api.history import HISTORY_PAGE, history_page
+from candidates.api.pagination import CandidatePagination
 from candidates.application import commands
 from candidates.application.commands import CandidateCommand
 from candidates.application.projector import SCHEMA
@@ -81,12 +83,13 @@ def _post(
 class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateProjection]):
     """Reads come from the projection, writes go to the service."""
 
-    queryset = CandidateProjection.objects.all()
+    # Without what only the database looks at.
+    queryset = CandidateProjection.objects.defer("search_key")
     serializer_class = bodies.CandidateSerializer
     permission_classes = [*APIView.permission_classes, MayUseAction]
     filter_backends = [DjangoFilterBackend]
     filterset_class = CandidateFilter
-    pagination_class = AddedOrder
+    pagination_class = CandidatePagination
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
     # Not OPTIONS: DRF's answer would describe a candidate as what a command takes.
@@ -98,7 +101,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
         # Of a method that is not allowed, no parameter is the mistake.
-        if self.action not in (None, "list", "retrieve"):
+        if self.action not in (None, "list", "retrieve", "history"):
             single_values(request.query_params, ())
 
     @extend_schema(
@@ -108,7 +111,11 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         ),
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The newest first. Retracted candidates are listed only under their own status."""
+        """The newest first, unless another order is asked for or follows from the filters.
+
+        Follow `next` and you see every candidate once, however many are added meanwhile. Retracted
+        candidates are listed only under their own status.
+        """
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
@@ -165,13 +172,25 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         responses=examples.answered(
             bodies.HistorySerializer, examples.HISTORY, "What happened to the candidate."
         ),
-        parameters=[openapi.ID],
+        parameters=[openapi.ID, *HISTORY_PAGE],
     )
     @action(detail=True, filter_backends=[], pagination_class=None)
     def history(self, request: Request, id: str) -> Response:
-        """Every event of one candidate, the oldest first."""
-        recorded = history(id_in_path(id))
-        return Response(bodies.HistorySerializer({"results": recorded}).data)
+        """Every event of one candidate, the oldest first, in today's schema.
+
+        What was decided carries the reason, the score and the threshold of its day. Events are
+        never changed, so a page that was full is the same for ever, but for what is erased.
+        """
+        after, size = history_page(request)
+        # One more, to know whether there is another page.
+        recorded = history(id_in_path(id), after=after, until=after + size + 1)
+        page, more = recorded[:size], recorded[size:]
+        following = None
+        if more:
+            following = replace_query_param(
+                request.build_absolute_uri(), "cursor", str(page[-1].version)
+            )
+        return Response(bodies.HistorySerializer({"next": following, "results": page}).data)
 
     standby = _post(
         "standby",

@@ -2,10 +2,17 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
+INDEXED = 3
+"""Characters that an index of trigrams needs."""
 _NOT_DIGITS = re.compile(r"\D+")
+# As in +49 (0)30: dialled at home instead of the country's prefix.
+_TRUNK_PREFIX = re.compile(r"(?<=\d)\s*\(0\)")
 # Typographic apostrophes and hyphens, which keyboards and word processors exchange freely.
-_PUNCTUATION = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "‐": "-", "–": "-"})
+_PUNCTUATION = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "‐": "-", "‑": "-", "–": "-"}
+)
 
 
 def folded(text: str) -> str:
@@ -27,8 +34,34 @@ def email_key(email: str) -> str:
 
 
 def phone_key(phone: str) -> str:
-    """The digits alone, as ASCII; an international prefix 00 counts as +."""
+    """The digits alone, as ASCII; an international prefix 00 counts as +, and (0) as nothing."""
+    if "(0)" in phone:
+        phone = _TRUNK_PREFIX.sub("", phone)
     if phone.isascii():
         return _NOT_DIGITS.sub("", phone).removeprefix("00")
     digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
     return "".join(str(unicodedata.digit(d)) for d in digits).removeprefix("00")
+
+
+def search_key(texts: Iterable[str], tags: Iterable[str]) -> str:
+    """What is searched, in one text: each word behind a space, each tag between two line feeds.
+
+    So the beginning of a word and the whole of a tag are parts of the text that an index finds.
+    """
+    words = folded(" ".join([text for text in texts if text]))
+    key = f" {words}" if words else ""
+    return f"{key}\n{folded_tags}\n" if (folded_tags := "\n".join(map(folded, tags))) else key
+
+
+def tag_key(tag: str) -> str:
+    """The part of a search key that those with this tag have."""
+    return f"\n{folded(tag)}\n"
+
+
+def word_key(word: str) -> str:
+    """The part of a search key that those with this word have; `word` is folded.
+
+    A word of one or two letters counts at the beginning of others only: inside them it would be
+    found in nearly everybody, and in no index.
+    """
+    return word if len(word) >= INDEXED else f" {word}"

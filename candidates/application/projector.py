@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, assert_never, cast
 
-from candidates.application.compare import email_key, folded, phone_key
+from candidates.application.compare import email_key, phone_key, search_key
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
@@ -21,7 +21,7 @@ from candidates.domain.events import (
 from eventstore.application.folding import Occurrence
 from eventstore.domain.events import DomainEvent
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the projection, as the API shows it beside a version."""
 LIFTED_LENGTH = 200
 """Characters of a profile value that a column shows; the profile keeps all of it."""
@@ -124,8 +124,15 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     email, phone = columns["email"], columns["phone"]
     columns["email_key"] = email_key(email)[:LIFTED_LENGTH] if email else ""
     columns["phone_key"] = phone_key(phone)[:LIFTED_LENGTH] if phone else ""
-    searchable = (name, email, columns["applied_position"], columns["location"])
-    columns["search_key"] = folded(" ".join([part for part in searchable if part]))
+    searchable = (
+        name,
+        email,
+        columns["phone_key"],
+        columns["applied_position"],
+        columns["location"],
+        columns["external_id"],
+    )
+    columns["search_key"] = search_key(searchable, columns["tags"])
     return columns
 
 

@@ -17,13 +17,12 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from eventstore import wiring
-from eventstore.api.parameters import single_values, whole_number
+from eventstore.api.parameters import LAST_POSITION, single_values, whole_number
 from eventstore.api.serializers import EXAMPLE, FeedSerializer
 
 READ_FEED = "eventstore.read_feed"
 FEED_PAGE = 100
 LARGEST_FEED_PAGE = 1000
-LAST_POSITION = 2**63 - 1
 
 
 class MayReadFeed(BasePermission):

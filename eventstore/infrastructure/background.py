@@ -14,6 +14,11 @@ _HARMLESS = (CursorBeyondLog, UnsafeLogRead)
 logger = logging.getLogger(__name__)
 
 
+def told(error: Exception) -> str:
+    """Its text, where that quotes nobody, and else its class and place."""
+    return str(error) if isinstance(error, _HARMLESS) else described(error)
+
+
 class OnceInBackground:
     """Runs `act` in a thread of its own when it is first started, and never again.
 
@@ -36,7 +41,6 @@ class OnceInBackground:
         try:
             self._act()
         except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
-            told = error if isinstance(error, _HARMLESS) else described(error)
-            logger.error("%s failed in the background: %s", self._act.__name__, told)
+            logger.error("%s failed in the background: %s", self._act.__name__, told(error))
         finally:
             connections.close_all()

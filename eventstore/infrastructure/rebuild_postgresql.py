@@ -36,6 +36,9 @@ _INDEXES = """
     FROM pg_index LEFT JOIN pg_constraint AS con
         ON con.conindid = indexrelid AND con.conrelid = indrelid AND con.contype IN ('p', 'u', 'x')
     WHERE indrelid = %s::regclass ORDER BY con.contype = 'p' DESC NULLS LAST, indexrelid"""
+_STATISTICS = """
+    SELECT format('ALTER TABLE {new} ALTER COLUMN %%I SET STATISTICS %%s', attname, attstattarget)
+    FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0"""
 _GRANTS = """
     SELECT format('GRANT %%s ON {new} TO %%s%%s', privilege_type,
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
@@ -281,6 +284,9 @@ def _index(table: ProjectionTable) -> None:
                 continue
             head, _, tail = definition.partition(" USING ")
             cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
+        cursor.execute(_STATISTICS.format(new=new), [table.name])
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement)
         cursor.execute(f"ANALYZE {new}")
 
 

@@ -6,7 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from candidates.application.compare import email_key, folded, phone_key
+from candidates.application.compare import (
+    email_key,
+    folded,
+    phone_key,
+    search_key,
+    tag_key,
+    word_key,
+)
 from candidates.application.projector import LIFTED_LENGTH, CandidateProjector
 from candidates.domain.events import CandidateEvent, Status
 from candidates.models import CandidateProjection
@@ -139,11 +146,11 @@ def test_the_profile_stays_exactly_as_typed_beside_what_is_lifted() -> None:
     row = shown(added(profile=profile))
     assert row["profile"] == profile
     assert (row["email"], row["email_key"]) == ("Ann@Example.ORG", "ann@example.org")
-    assert (row["phone"], row["phone_key"]) == ("+49 (0)30 / 12-34", "490301234")
+    assert (row["phone"], row["phone_key"]) == ("+49 (0)30 / 12-34", "49301234")
     assert (row["tags"], row["owner"]) == (["a", "7"], "")
     assert row["applied_position"] == "Engineer"
     assert len(row["resume_url"]) == LIFTED_LENGTH
-    assert row["search_key"] == "ann@example.org engineer"
+    assert row["search_key"] == " ann@example.org 49301234 engineer\na\n7\n"
 
 
 @pytest.mark.parametrize(
@@ -172,4 +179,25 @@ def test_email_and_phone_are_compared_in_any_spelling() -> None:
     assert email_key(" ANN@Example.org") == email_key("ann@example.org ")
     assert phone_key("+49 30 1234") == phone_key("0049-30/1234") == "49301234"
     assert phone_key("٠٣٠ ١٢") == phone_key("０３０ １２") == "03012"
+    assert phone_key("+49 (0) 30 / 12-34") == phone_key("0049(0)30-1234") == "49301234"
+    assert phone_key("(030) 1234") == "0301234"
     assert phone_key("none") == ""
+
+
+def test_a_search_key_has_each_word_behind_a_space_and_each_tag_on_a_line() -> None:
+    key = search_key(["Ann  Muñoz", "", "Ann@Example.org"], ["Machine  Learning", "Go"])
+    assert key == " ann munoz ann@example.org\nmachine learning\ngo\n"
+    assert tag_key("GO") in key
+    assert tag_key("learning") not in key
+    assert search_key(["", ""], []) == ""
+    assert search_key([], ["Go"]) == tag_key("Go")
+
+
+def test_a_short_word_counts_at_the_beginning_of_others() -> None:
+    key = search_key(["Li Wu", "Shanghai"], [])
+    assert [word_key(word) in key for word in ("li", "wu", "ha", "hai")] == [
+        True,
+        True,
+        False,
+        True,
+    ]

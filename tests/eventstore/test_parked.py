@@ -14,7 +14,7 @@ from candidates.application.commands import NoteOnCandidate
 from candidates.application.projector import CandidateProjector
 from candidates.models import CandidateProjection
 from eventstore.domain.events import RecordedEvent
-from eventstore.models import ParkedStream
+from eventstore.models import ParkedStream, StreamKey
 from tests.browser import Browser, text_of
 from tests.factories import add
 from tests.given import given
@@ -66,7 +66,7 @@ def shown(id: UUID) -> int:
 
 def test_nothing_parked_is_listed_as_nothing() -> None:
     assert parked("list") == ["0 parked"]
-    assert parked("retry") == ["0 released, 0 parked again"]
+    assert parked("retry") == ["0 released, 0 still parked"]
 
 
 def test_the_list_names_stream_event_place_and_attempts(broken: Broken) -> None:
@@ -84,9 +84,9 @@ def test_a_retry_brings_the_row_up_to_the_log(broken: Broken) -> None:
     ids = [parked_at(broken, version) for version in (1, 2, 3)]
     assert [shown(id) for id in ids] == [0, 1, 2]
     broken.versions = set()
-    assert parked("retry", "candidates", ids[0]) == ["1 released, 0 parked again"]
+    assert parked("retry", "candidates", ids[0]) == ["1 released, 0 still parked"]
     assert [shown(id) for id in ids] == [3, 1, 2]
-    assert parked("retry") == ["2 released, 0 parked again"]
+    assert parked("retry") == ["2 released, 0 still parked"]
     assert [shown(id) for id in ids] == [3, 3, 3]
 
 
@@ -102,9 +102,26 @@ def test_a_retry_that_fails_says_so_and_exits_with_1(broken: Broken) -> None:
     assert shown(id) == 1
 
 
+def test_what_cannot_be_retried_keeps_no_other_from_its_turn(broken: Broken) -> None:
+    gone, unreadable, fine = (parked_at(broken, 2) for _ in range(3))
+    broken.versions = set()
+    ParkedStream.objects.filter(stream_id=gone).update(projection="gone")
+    StreamKey.objects.filter(stream_id=unreadable).update(wrapped=b"not a key")
+
+    out = io.StringIO()
+    with pytest.raises(CommandError) as caught:
+        call_command("parked", "retry", stdout=out)
+
+    assert out.getvalue() == "1 released, 2 still parked\n"
+    assert f"There is no projection gone any more, for {gone}." in str(caught.value)
+    assert "candidate.noted" in str(caught.value)
+    assert shown(fine) == 3
+    assert set(ParkedStream.objects.values_list("stream_id", flat=True)) == {gone, unreadable}
+
+
 def test_skipping_leaves_out_one_event(broken: Broken) -> None:
     id = parked_at(broken, 2)
-    assert parked("skip", "candidates", id) == ["1 released, 0 parked again"]
+    assert parked("skip", "candidates", id) == ["1 released, 0 still parked"]
     assert shown(id) == 3
     assert parked("list") == ["0 parked"]
 

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -22,20 +21,17 @@ from eventstore.application.relay import CHECKPOINT
 from eventstore.domain.events import RecordedEvent
 from eventstore.models import Checkpoint, StorageEvent
 from eventstore.wiring import checkpoints, decode_message, event_bus, event_store, publisher_status
-from tests.backends import rabbitmq_url
 from tests.contracts.buses import (
     KafkaBus,
     MemoryBus,
     RabbitMQBus,
     kafka_bus,
-    own_topic,
     rabbitmq_bus,
 )
 from tests.contracts.test_event_bus import by_stream, first_times, ids, joined
 from tests.eventstore.test_follow import RITA, append, stop
 from tests.factories import add
-from tests.processes import killed, run, running, until
-from tests.rabbitmq_node import rabbitmq_node
+from tests.processes import run, running, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AMQP = "amqp://guest:guest@127.0.0.1:1/"
@@ -174,101 +170,6 @@ def test_one_group_alone_is_sent_the_past_and_the_relay_stays_where_it_is(
         assert read(consumer, set()) == []
 
 
-KILLED_BEFORE_THE_CHECKPOINT = """
-from django.core.management import call_command
-from eventstore.infrastructure.checkpoints import DjangoCheckpoints
-DjangoCheckpoints.move = reach
-call_command("publish", "--once")
-"""
-
-
-def test_killed_between_confirm_and_checkpoint_it_publishes_twice_and_loses_nothing(
-    broker: Broker,
-) -> None:
-    grow(6, notes=3)
-    with broker.group() as consumer:
-        killed(KILLED_BEFORE_THE_CHECKPOINT, **broker.environment)
-        assert position() == 0
-        publish("--once")
-        events = read(consumer, ids(log()))
-        assert len(events) == 2 * len(log())
-        assert is_the_log(events)
-
-
-def test_a_connection_that_is_cut_silently_is_noticed_told_and_made_anew(broker: Broker) -> None:
-    with broker.group() as consumer:
-        with running("manage.py", "publish", **broker.environment) as process:
-            grow(5, notes=1)
-            until(lambda: position() == end())
-            broker.bus.cut()
-            grow(5, notes=1)
-            until(blocked_by, seconds=60)
-            assert position() < end()
-            with pytest.raises(CommandError, match=r"publisher: from position \d+ on: "):
-                call_command("eventstore_status", stdout=io.StringIO())
-            broker.bus.mend()
-            until(lambda: position() == end(), seconds=60)
-            until(lambda: not blocked_by())
-            stop(process, signal.SIGTERM)
-        consumer.close()
-        with closing(event_bus().consumer("readers")) as again:
-            assert is_the_log(read(again, ids(log())))
-
-
-def test_two_relays_publish_everything_and_repeat_at_most(broker: Broker) -> None:
-    with broker.group() as consumer:
-        with (
-            running("manage.py", "publish", **broker.environment) as one,
-            running("manage.py", "publish", **broker.environment) as other,
-        ):
-            for process in (one, other):
-                assert process.stderr is not None
-                assert process.stderr.readline() == "Relaying the log\n"
-            grow(10, notes=2)
-            until(lambda: position() == end(), seconds=60)
-            stop(one, signal.SIGTERM)
-            stop(other, signal.SIGTERM)
-        assert is_the_log(read(consumer, ids(log())))
-
-
-def test_a_rabbitmq_that_is_stopped_and_started_has_everything_in_the_end(tmp_path: Path) -> None:
-    with rabbitmq_node(tmp_path) as node:
-        topic = own_topic()
-        settings = {"EVENT_BUS_URL": node.url, "EVENT_BUS_TOPIC": topic}
-        with override_settings(**settings):
-            with closing(event_bus().consumer("readers")) as consumer:
-                joined(consumer)
-            with running("manage.py", "publish", **settings) as process:
-                grow(5, notes=2)
-                until(lambda: position() > 0)
-                node.stop()
-                grow(5, notes=2)
-                until(blocked_by)
-                node.start()
-                until(lambda: position() == end(), seconds=60)
-                grow(2, notes=0)
-                until(lambda: position() == end(), seconds=60)
-                stop(process, signal.SIGTERM)
-            with closing(event_bus().consumer("readers")) as consumer:
-                assert is_the_log(read(consumer, ids(log())))
-
-
-def test_a_partition_is_taken_over_from_a_consumer_that_has_fallen_silent() -> None:
-    with rabbitmq_bus() as bus:
-        direct = {"EVENT_BUS_URL": rabbitmq_url(), "EVENT_BUS_TOPIC": bus.topic}
-        with (
-            override_settings(**direct, EVENT_BUS_PARTITIONS=bus.partitions),
-            closing(bus.consumer("readers")) as silent,
-            closing(event_bus().consumer("readers")) as successor,
-        ):
-            joined(silent, successor)
-            grow(6, notes=4)
-            publish("--once")
-            until(lambda: silent.receive(limit=10, wait=0.2))
-            bus.cut()
-            assert is_the_log(read(successor, ids(log())))
-
-
 def test_what_a_broker_has_no_queue_for_shows_where_operators_look(client: Client) -> None:
     append()
     with rabbitmq_bus() as bus:
@@ -285,9 +186,10 @@ def test_what_a_broker_has_no_queue_for_shows_where_operators_look(client: Clien
             with pytest.raises(CommandError, match=told):
                 call_command("eventstore_status", stdout=io.StringIO())
             assert client.get("/readyz").status_code == 200
-            with broker.group() as consumer:
-                until(lambda: position() == end(), seconds=60)
+            # Once the group is there, its queues are.
+            with closing(event_bus().consumer("readers")) as consumer:
                 assert is_the_log(read(consumer, ids(log())))
+            until(lambda: position() == end(), seconds=60)
             stop(process, signal.SIGTERM)
 
 

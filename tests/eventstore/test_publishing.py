@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import override_settings
 
 from candidates.application.commands import NoteOnCandidate
-from candidates.models import CandidateProjection
+from candidates.models import CandidateProjection, StatusSpan
 from candidates.wiring import candidate_service
 from eventstore import wiring
 from eventstore.application.commands import CommandContext
@@ -19,6 +19,7 @@ from eventstore.infrastructure.background import OnceInBackground
 from eventstore.infrastructure.messaging.local import LocalEventPublisher, OnCommitPublisher
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.models import Checkpoint
 from eventstore.wiring import (
     checkpoints,
     deliveries,
@@ -209,3 +210,14 @@ def test_what_was_lost_is_found_within_bounds_and_the_rest_told(
     assert CandidateProjection.objects.count() == 3
     assert "candidates lags" not in caplog.text
     assert repair("candidates").streams == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_model_that_cannot_be_repaired_keeps_no_other_from_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beyond = recorded()[0].position + 1
+    Checkpoint.objects.create(projection="candidates", schema=1, position=beyond)
+    repair_all()
+    assert StatusSpan.objects.count() == 1
+    assert f"candidates stays behind: Position {beyond} lies beyond the log" in caplog.text

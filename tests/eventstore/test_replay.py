@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from candidates.application.projector import CandidateProjector
+from candidates.application.span_projector import StatusSpanProjector
 from candidates.domain.events import CandidateNoted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.folding import Changes, Occurrence
@@ -379,7 +380,10 @@ def test_the_checkpoint_stands_at_the_last_settled_event(streams: list[UUID]) ->
     replay()
     kept = {name: (one.position, one.schema) for name, one in checkpoints().all().items()}
     newest = position(streams[2], 4)
-    assert kept == {"candidates": (newest, 1), "status_spans": (newest, 1)}
+    assert kept == {
+        "candidates": (newest, CandidateProjector.schema),
+        "status_spans": (newest, StatusSpanProjector.schema),
+    }
 
 
 def test_a_replay_makes_a_stale_projection_current(
@@ -447,3 +451,20 @@ def test_rows_go_on_being_delivered_after_a_replay(streams: list[UUID]) -> None:
     delivered = rebuilt()
     replay()
     assert rows() == delivered
+
+
+@on_postgresql
+def test_the_index_for_searches_outlives_a_replay(streams: list[UUID]) -> None:
+    replay()
+
+    (index,) = [row for row in definitions() if row[2:3] == ("candidates_search",)]
+    assert "USING gin (search_key gin_trgm_ops)" in index[3]
+    assert ("candidates_candidateprojection", "search_key", 200) in definitions()
+
+
+@on_sqlite
+def test_the_index_that_searches_walk_outlives_a_replay(streams: list[UUID]) -> None:
+    replay()
+
+    (index,) = [row for row in definitions() if row[1] == "candidates_added"]
+    assert index[3].endswith("(added_position, search_key)")

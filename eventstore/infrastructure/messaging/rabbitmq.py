@@ -7,8 +7,8 @@ in one queue, and in order. N is in the names: with another N everything is besi
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from pika import BasicProperties
@@ -23,8 +23,8 @@ from eventstore.infrastructure.messaging.amqp_link import Link, LinkLost, parame
 from eventstore.infrastructure.messaging.message import MEDIA_TYPE
 from eventstore.infrastructure.messaging.partitions import partition_of
 
-WINDOW = 500
-"""Messages that are on their way at once."""
+HALF = 250
+"""Messages that are sent at a time, when no more than so many wait for their confirm."""
 CONFIRMED_WITHIN = 8.0
 ANSWERED_WITHIN = 8.0
 """Seconds that the broker has for a window of messages, and for a question."""
@@ -83,48 +83,50 @@ class _Outgoing(NamedTuple):
     body: bytes
 
 
-class _Window:
-    """Messages on their way: what has become of each."""
+class _Sending:
+    """What has become of the messages that were sent since `first_tag`. `lock` guards it."""
 
-    def __init__(self, first_tag: int, event_ids: list[str]) -> None:
+    def __init__(self, first_tag: int, lock: AbstractContextManager[object]) -> None:
         self._first_tag = first_tag
-        self._index = {event_id: index for index, event_id in enumerate(event_ids)}
-        self._size = len(event_ids)
-        self._open = set(range(self._size))
+        self._lock = lock
+        self._sent: dict[str, int] = {}
+        self._waiting: set[int] = set()
         self._lowest = 0
         self._refused: dict[int, str] = {}
-        self.lost = ""
 
     @property
-    def settled(self) -> bool:
-        return not self._open
+    def waiting(self) -> int:
+        """How many are neither confirmed nor refused."""
+        return len(self._waiting)
 
     @property
-    def complete(self) -> bool:
-        return self.settled and not self._refused
+    def refused(self) -> bool:
+        return bool(self._refused)
 
-    @property
-    def confirmed(self) -> int:
-        """How many from the first on, without a hole."""
-        return min((*self._open, *self._refused), default=self._size)
+    def outcome(self) -> tuple[int, str]:
+        """How many are confirmed, from the first on and without a hole, and what ends that."""
+        with self._lock:
+            confirmed = min((*self._waiting, *self._refused), default=len(self._sent))
+            return confirmed, self._refused.get(confirmed, "")
 
-    @property
-    def reason(self) -> str:
-        """Why no more."""
-        return self._refused.get(self.confirmed) or self.lost
+    def extend(self, event_ids: Iterable[str]) -> None:
+        with self._lock:
+            for event_id in event_ids:
+                self._waiting.add(len(self._sent))
+                self._sent[event_id] = len(self._sent)
 
-    def answered(self, tag: int, *, multiple: bool, refused: str = "") -> None:
+    def answered(self, tag: int, *, multiple: bool, refused: str) -> None:
         last = tag - self._first_tag
         for index in range(self._lowest if multiple else last, last + 1):
-            if refused and index in self._open:
+            if refused and index in self._waiting:
                 self._refused.setdefault(index, refused)
-            self._open.discard(index)
+            self._waiting.discard(index)
         if multiple:
             self._lowest = last + 1
 
     def returned(self, event_id: str, reason: str) -> None:
         """It is confirmed after that nevertheless: taken, and thrown away."""
-        self._refused[self._index[event_id]] = reason
+        self._refused[self._sent[event_id]] = reason
 
 
 class _Publishing(Link):
@@ -133,35 +135,45 @@ class _Publishing(Link):
         self._bus = bus
         self._group = group
         self._next_tag = 1
-        self.window = _Window(1, [])
+        self._sending = _Sending(1, self.changed)
 
     def prepare(self, channel: Channel, ready: Callable[[Any], None]) -> None:
         self._bus.declare(channel, self._group)
         channel.add_on_return_callback(self._returned)
         channel.confirm_delivery(self._answered, callback=ready)
 
-    def send(self, messages: Sequence[_Outgoing]) -> _Window:
-        """Returns at once, with what will tell how it went. Raises LinkLost."""
-        window = _Window(self._next_tag, [message.event_id for message in messages])
+    def begin(self) -> _Sending:
+        """For messages whose fate is looked at together: all before them is settled."""
         with self.changed:
-            self.window = window
+            self._sending = _Sending(self._next_tag, self.changed)
+        return self._sending
+
+    def send(self, messages: Sequence[_Outgoing]) -> None:
+        """Returns at once. Raises LinkLost."""
+        self._sending.extend(message.event_id for message in messages)
         self._next_tag += len(messages)
         self.call(lambda channel: _publish(channel, messages))
-        return window
+
+    def settle(self, *, down_to: int) -> None:
+        """Until only so many messages wait for their confirm. Raises LinkLost."""
+        if not self.wait(lambda: self._sending.waiting <= down_to, CONFIRMED_WITHIN):
+            raise LinkLost("the broker does not confirm it")
 
     def _returned(
         self, channel: Channel, method: Basic.Return, properties: BasicProperties, body: bytes
     ) -> None:
         with self.changed:
             reason = f"no queue takes {method.routing_key} ({method.reply_text})"
-            self.window.returned(str(properties.message_id), reason)
+            self._sending.returned(str(properties.message_id), reason)
 
     def _answered(self, frame: "Method[Any]") -> None:
-        answer = frame.method
+        answer, sending = frame.method, self._sending
         refused = "" if isinstance(answer, Basic.Ack) else "the broker refused it"
         with self.changed:
-            self.window.answered(answer.delivery_tag, multiple=answer.multiple, refused=refused)
-            if self.window.settled:
+            before = sending.waiting
+            sending.answered(answer.delivery_tag, multiple=answer.multiple, refused=refused)
+            # Whoever waits is woken twice in a window and not for every answer.
+            if before > HALF >= sending.waiting or not sending.waiting:
                 self.changed.notify_all()
 
 
@@ -178,7 +190,7 @@ def _publish(channel: Channel, messages: Sequence[_Outgoing]) -> None:
 
 
 class RabbitMQPublisher:
-    """Waits until the broker's disks have each window of messages.
+    """Waits until the broker has every message on its disks, with windows of 500 on their way.
 
     Confirms of different queues overtake one another, so what counts is the prefix without a hole.
     """
@@ -196,28 +208,29 @@ class RabbitMQPublisher:
         self._link: _Publishing | None = None
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
-        for start in range(0, len(events), WINDOW):
-            window = self._published(events[start : start + WINDOW])
-            if not window.complete:
-                raise NotPublished(confirmed=start + window.confirmed, reason=window.reason)
+        sending, lost = _Sending(0, nullcontext()), ""
+        try:
+            link = self._open_link()
+            sending = link.begin()
+            for start in range(0, len(events), HALF):
+                # While those before are on their way.
+                messages = self._messages(events[start : start + HALF])
+                link.settle(down_to=HALF)
+                if sending.refused:
+                    break
+                link.send(messages)
+            link.settle(down_to=0)
+        except LinkLost as error:
+            lost = str(error)
+            self.close()
+        confirmed, reason = sending.outcome()
+        if confirmed < len(events):
+            raise NotPublished(confirmed=confirmed, reason=reason or lost)
 
     def close(self) -> None:
         if self._link is not None:
             self._link.close()
             self._link = None
-
-    def _published(self, events: Sequence[RecordedEvent]) -> _Window:
-        messages = self._messages(events)
-        window = _Window(0, [message.event_id for message in messages])
-        try:
-            link = self._open_link()
-            window = link.send(messages)
-            if not link.wait(lambda: window.settled, CONFIRMED_WITHIN):
-                raise LinkLost("the broker does not confirm it")
-        except LinkLost as error:
-            window.lost = str(error)
-            self.close()
-        return window
 
     def _messages(self, events: Sequence[RecordedEvent]) -> list[_Outgoing]:
         if self._encoder is None:

@@ -39,14 +39,11 @@ class Command(BaseCommand):
                 self.stdout.write(_line(one))
             self.stdout.write(f"{len(chosen)} parked")
             return
-        try:
-            left = [self._act(action, one) for one in chosen]
-        except (UndecodableEvent, wiring.NothingToGoOnFrom) as error:
-            raise CommandError(str(error)) from error
-        still = [one for one in left if one]
-        self.stdout.write(f"{len(chosen) - len(still)} released, {len(still)} parked again")
-        if still:
-            raise CommandError("\n".join(map(_line, still)))
+        complaints = [complaint for one in chosen if (complaint := self._act(action, one))]
+        left = len(complaints)
+        self.stdout.write(f"{len(chosen) - left} released, {left} still parked")
+        if complaints:
+            raise CommandError("\n".join(complaints))
 
     def _chosen(self, projection: str | None, stream: UUID | None) -> list[ParkedStream]:
         parked = wiring.parked_streams()
@@ -57,13 +54,19 @@ class Command(BaseCommand):
             raise CommandError(str(wiring.NotParked(projection=projection, stream_id=stream)))
         return [one]
 
-    def _act(self, action: str, one: ParkedStream) -> ParkedStream | None:
+    def _act(self, action: str, one: ParkedStream) -> str | None:
+        """Why it is still parked, which keeps no other from its turn."""
         delivery = wiring.deliveries().get(one.projection)
         if delivery is None:
-            raise CommandError(f"There is no projection {one.projection} any more.")
-        if action == "skip":
-            return delivery.skip(one.stream_id, version=one.version)
-        return delivery.retry(one.stream_id)
+            return f"There is no projection {one.projection} any more, for {one.stream_id}."
+        try:
+            if action == "skip":
+                failed = delivery.skip(one.stream_id, version=one.version)
+            else:
+                failed = delivery.retry(one.stream_id)
+        except (UndecodableEvent, wiring.NotParked, wiring.NothingToGoOnFrom) as error:
+            return str(error)
+        return _line(failed) if failed else None
 
 
 def _line(one: ParkedStream) -> str:

@@ -1,5 +1,6 @@
 """Pages of candidates, the newest first."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,11 @@ def _names_of_all_pages(api: APIClient, url: str | None, towards: str = "next") 
         pages.append(_names(page))
         url = page.json()[towards]
     return pages
+
+
+def _cursor(text: str) -> str:
+    """As a page's link has it."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def test_a_list_shows_the_newest_first(api: APIClient, add: Callable[..., str]) -> None:
@@ -78,6 +84,35 @@ def test_a_retracted_candidate_is_listed_only_on_request(
 @pytest.mark.parametrize(
     ("query", "pointer", "code"),
     [
+        ("search=ab", "/search", "too_short"),
+        ("search=%20a%20", "/search", "too_short"),
+        ("search=%CC%81%CC%81%CC%81", "/search", "too_short"),  # three accents on nothing
+        (f"search={'a' * 201}", "/search", "too_long"),
+        ("search=ann%00", "/search", "nul_character"),
+        ("search=", "/search", "invalid_parameter"),
+        ("search=ann&search=bob", "/search", "invalid_parameter"),
+        ("source=%20", "/source", "too_short"),
+        ("owner=%00", "/owner", "nul_character"),
+        ("tag=", "/tag", "invalid_parameter"),
+        ("external_id=a&external_id=b", "/external_id", "invalid_parameter"),
+        (f"position={'x' * 1001}", "/position", "too_long"),
+        ("score_min=-1", "/score_min", "out_of_range"),
+        ("score_min=100.1", "/score_min", "out_of_range"),
+        ("score_max=nan", "/score_max", "out_of_range"),
+        ("score_max=7e1", "/score_max", "out_of_range"),
+        ("score_max=%D9%A7", "/score_max", "out_of_range"),
+        ("added_after=2026-03-01", "/added_after", "unreadable_time"),
+        ("added_after=2026-03-01T12:00:00", "/added_after", "unreadable_time"),
+        ("added_before=2026-02-30T12:00:00Z", "/added_before", "unreadable_time"),
+        ("added_before=0001-01-01T00:00:00%2B14:00", "/added_before", "unreadable_time"),
+        ("changed_after=-1", "/changed_after", "out_of_range"),
+        (f"changed_after={2**63}", "/changed_after", "out_of_range"),
+        ("changed_after=x", "/changed_after", "out_of_range"),
+        ("ordering=name", "/ordering", "invalid_choice"),
+        ("ordering=--added", "/ordering", "invalid_choice"),
+        ("ordering=", "/ordering", "invalid_parameter"),
+        ("count=yes", "/count", "invalid_choice"),
+        ("count=", "/count", "invalid_parameter"),
         ("page_size=0", "/page_size", "out_of_range"),
         ("page_size=201", "/page_size", "out_of_range"),
         ("page_size=-1", "/page_size", "out_of_range"),
@@ -106,6 +141,26 @@ def test_a_retracted_candidate_is_listed_only_on_request(
         ("cursor=cj14JnA9MQ==", "/cursor", "invalid_cursor"),  # r=x&p=1
         ("cursor=cD0lMDA=", "/cursor", "invalid_cursor"),  # p=%00
         (f"cursor={'A' * 5000}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-added|on|x')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-added|on')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-added|on|1|2')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-added|up|1')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-added|on|9999999999999999999')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('name|on|1')}", "/cursor", "invalid_cursor"),
+        (f"cursor={_cursor('-score|on|80.0|1')}", "/cursor", "invalid_cursor"),
+        (f"ordering=score&cursor={_cursor('-score|on|80.0|1')}", "/cursor", "invalid_cursor"),
+        (f"ordering=score&cursor={_cursor('score|on|nan|1')}", "/cursor", "invalid_cursor"),
+        (f"ordering=score&cursor={_cursor('score|on|80.0')}", "/cursor", "invalid_cursor"),
+        (
+            f"ordering=added_at&cursor={_cursor('added_at|on|2026-01-01T00:00:00|1')}",
+            "/cursor",
+            "invalid_cursor",
+        ),
+        (
+            f"ordering=added_at&cursor={_cursor('added_at|on|0001-01-01T00:00:00+14:00|1')}",
+            "/cursor",
+            "invalid_cursor",
+        ),
     ],
 )
 def test_a_list_refuses_what_it_does_not_understand(
@@ -114,3 +169,33 @@ def test_a_list_refuses_what_it_does_not_understand(
     answer = api.get(f"{URL}?{query}")
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
     assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(pointer, code)]
+
+
+def test_wrong_parameters_are_all_named(api: APIClient) -> None:
+    answer = api.get(f"{URL}?score_min=x&added_after=yesterday&search=a")
+    pointers = {error["pointer"] for error in answer.json()["errors"]}
+    assert (answer.status_code, pointers) == (400, {"/score_min", "/added_after", "/search"})
+
+
+def test_a_list_is_counted_on_request_alone(api: APIClient, add: Callable[..., str]) -> None:
+    for name in "abc":
+        add(name=name)
+    assert "count" not in api.get(URL).json()
+    assert "count" not in api.get(f"{URL}?count=false").json()
+    page = api.get(f"{URL}?count=true&page_size=1").json()
+    assert (page["count"], page["count_is_capped"], len(page["results"])) == (3, False, 1)
+    # Of the whole list, not of what is left of it.
+    page = api.get(page["next"]).json()
+    assert (page["count"], page["results"][0]["profile"]["name"]) == (3, "b")
+
+
+def test_a_count_goes_no_further_than_its_cap(
+    api: APIClient, add: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("candidates.api.pagination.COUNTED", 2)
+    for name in "abc":
+        add(name=name)
+    page = api.get(f"{URL}?count=true").json()
+    assert (page["count"], page["count_is_capped"], len(page["results"])) == (2, True, 3)
+    page = api.get(f"{URL}?count=true&search=nobody").json()
+    assert (page["count"], page["count_is_capped"]) == (0, False)

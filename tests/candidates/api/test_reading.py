@@ -171,6 +171,67 @@ def test_history_says_what_happened_and_who_did_it_when_and_how(
     assert second["causation_id"] is not None
 
 
+def test_history_comes_in_pages_the_oldest_first(api: APIClient, add: Callable[..., str]) -> None:
+    url = add()
+    for number in range(2, 6):
+        api.post(f"{url}note/", {"text": f"Note {number}."})
+    pages, following = [], f"{url}history/?page_size=2"
+    while following:
+        page = api.get(following).json()
+        pages.append([event["version"] for event in page["results"]])
+        following = page["next"]
+    assert pages == [[1, 2], [3, 4], [5]]
+    # Whoever has all of it goes on from there.
+    assert api.get(f"{url}history/?cursor=5").json() == {"next": None, "results": []}
+    api.post(f"{url}note/", {"text": "Note 6."})
+    (newest,) = api.get(f"{url}history/?cursor=5").json()["results"]
+    assert newest["data"] == {"text": "Note 6."}
+    assert api.get(f"{url}history/?page_size=6").json()["next"] is None
+
+
+def test_history_tells_a_decision_with_the_terms_of_its_day(
+    api: APIClient, add: Callable[..., str], settings: Any
+) -> None:
+    url = add(score=80)
+    api.post(f"{url}invite/")
+    settings.SCORE_THRESHOLD = 90.0
+    api.post(f"{url}reject/", {"reason": "withdrew", "note": "By phone."})
+    _, invited, rejected = api.get(f"{url}history/").json()["results"]
+    assert invited["data"] == {"score": 80.0, "threshold": 75.0}
+    assert rejected["data"] == {
+        "reason": "withdrew",
+        "note": "By phone.",
+        "score": 80.0,
+        "threshold": 90.0,
+    }
+    assert (rejected["actor"], rejected["door"]) == ("rita", "api")
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ("cursor=x", "/cursor", "out_of_range"),
+        ("cursor=-1", "/cursor", "out_of_range"),
+        (f"cursor={2**31}", "/cursor", "out_of_range"),
+        ("cursor=", "/cursor", "invalid_parameter"),
+        ("cursor=1&cursor=2", "/cursor", "invalid_parameter"),
+        ("page_size=0", "/page_size", "out_of_range"),
+        ("page_size=201", "/page_size", "out_of_range"),
+        ("after=1", "/after", "invalid_parameter"),
+    ],
+)
+def test_history_refuses_what_it_does_not_understand(
+    api: APIClient, add: Callable[..., str], query: str, pointer: str, code: str
+) -> None:
+    answer = api.get(f"{add()}history/?{query}")
+    assert answer.status_code == 400
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(pointer, code)]
+
+
+def test_history_of_nobody_is_not_found_from_any_cursor(api: APIClient) -> None:
+    assert api.get(f"{URL}{uuid4()}/history/?cursor=1").status_code == 404
+
+
 def test_history_stays_where_the_row_was_lost(api: APIClient, add: Callable[..., str]) -> None:
     url = add()
     CandidateProjection.objects.all().delete()

@@ -1,0 +1,55 @@
+"""How far a read model shows the log with nothing missing before."""
+
+from django.db import connection
+
+from eventstore.application.ports import Checkpoints, ParkedStreams
+from eventstore.application.projection import Projection
+from eventstore.infrastructure.log import settled_position
+from eventstore.models import StorageEvent
+
+STREAMS_PER_QUERY = 500
+
+
+class ShownEnd:
+    """For who reads rows in the order of their positions, and goes on from the last one read.
+
+    Settled is not enough: an event's row is written after its commit, beside those of others. What
+    is found to be shown stays so, and is not looked at again by this process. A parked stream
+    holds nobody back; what it lacks appears in its place when the stream is retried.
+    """
+
+    def __init__(
+        self, projection: Projection, *, checkpoints: Checkpoints, parked: ParkedStreams
+    ) -> None:
+        self._projection = projection
+        self._checkpoints = checkpoints
+        self._parked = parked
+        self._known = 0
+
+    def position(self, *, after: int = 0) -> int:
+        """Every event up to it is in the rows that are read from now on.
+
+        Raises CursorBeyondLog where the log does not reach `after`, UnsafeLogRead as settled reads
+        do.
+        """
+        settled = settled_position(connection, after=after)
+        checkpoint = self._checkpoints.all().get(self._projection.name)
+        # A database that was restored has forgotten what this process knows.
+        known = self._known if self._known <= settled else 0
+        if checkpoint is not None:
+            known = max(known, min(checkpoint.position, settled))
+        first = self._first_missing(known, settled)
+        self._known = settled if first is None else first - 1
+        return self._known
+
+    def _first_missing(self, after: int, until: int) -> int | None:
+        behind = dict(self._projection.behind(after=after, until=until))
+        for parked in self._parked.among(self._projection.name, behind.keys()):
+            del behind[parked]
+        events = StorageEvent.objects.filter(position__gt=after, position__lte=until)
+        ids, positions = list(behind), []
+        for start in range(0, len(ids), STREAMS_PER_QUERY):
+            those = events.filter(stream_id__in=ids[start : start + STREAMS_PER_QUERY])
+            stored = those.values_list("stream_id", "version", "position")
+            positions += [place for id, version, place in stored if version > behind[id]]
+        return min(positions, default=None)

@@ -1,0 +1,183 @@
+"""Lists of candidates narrowed down, searched, and in another order."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from rest_framework.test import APIClient
+
+from candidates.application.commands import AddCandidate
+from candidates.models import CandidateProjection
+from tests.candidates.api.requests import URL
+from tests.candidates.api.test_listing import _names, _names_of_all_pages
+from tests.given import given
+
+
+def _found(api: APIClient, query: str) -> set[str]:
+    page = api.get(f"{URL}?{query}")
+    assert page.status_code == 200, page.content
+    return set(_names(page))
+
+
+@pytest.fixture
+def people(add: Callable[..., str]) -> None:
+    add(
+        score=90, name="ann", source="agency", position="Engineer", owner="Rita", tags=["Go", "C++"]
+    )
+    add(score=60.5, name="bob", source="event", position="Engineer", external_id="JOB-17")
+    add(score=60, name="cleo", source="agency", position="Chief Engineer", tags=["Django"])
+    add(score=10, name="dan", owner="Hugo", tags=["machine  learning", "Café"])
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("source=agency", {"ann", "cleo"}),
+        ("source=Agency", set()),
+        ("position=Engineer", {"ann", "bob"}),
+        ("position=%20Engineer%20", {"ann", "bob"}),
+        ("owner=Rita", {"ann"}),
+        ("external_id=JOB-17", {"bob"}),
+        ("external_id=JOB-1", set()),
+        ("tag=go", {"ann"}),
+        ("tag=c%2B%2B", {"ann"}),
+        ("tag=Machine%20learning", {"dan"}),
+        ("tag=learning", set()),
+        ("tag=cafe", {"dan"}),
+        ("tag=%25", set()),
+        ("score_min=60.5", {"ann", "bob"}),
+        ("score_max=60", {"cleo", "dan"}),
+        ("score_min=20&score_max=70", {"bob", "cleo"}),
+        ("score_min=70&score_max=20", set()),
+        ("source=agency&score_max=60&status=ADDED&position=Chief%20Engineer", {"cleo"}),
+        ("source=agency&owner=Hugo", set()),
+    ],
+)
+def test_a_list_is_narrowed_down(api: APIClient, people: None, query: str, names: set[str]) -> None:
+    assert _found(api, query) == names
+
+
+def test_a_long_value_is_found_by_all_of_it(api: APIClient, add: Callable[..., str]) -> None:
+    add(name="a", position="x" * 300)
+    assert _found(api, f"position={'x' * 300}") == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "searched"),
+    [
+        ({"name": "Sinéad O’Brien"}, ["O'Brien", "o’brien", "SINEAD", "brien sinead"]),
+        ({"name": "Sinéad O'Brien"}, ["O’Brien", "O`BRIEN", "sinéad o'brien"]),
+        ({"name": "Lucía Muñoz"}, ["munoz", "MUÑOZ", "Mun\u0303oz", "lucia muñoz", "uño"]),
+        ({"name": "Mun\u0303oz"}, ["muñoz", "Munoz"]),
+        ({"name": "Munoz"}, ["Muñoz"]),
+        ({"name": "Weiß"}, ["weiss", "WEISS"]),
+        ({"name": "Ольга Живаго"}, ["живаго", "ОЛЬГА"]),
+        ({"name": "Li Wu"}, ["li wu", "Wu L"]),
+        ({"name": "100 % Ann_x"}, ["100 %", "n_x"]),
+        ({"first_name": "Ann", "last_name": "Smith"}, ["ann smith", "smi ann"]),
+        ({"email": "Ann.Lee@Example.ORG"}, ["ann.lee@example.org", "ANN.LEE@", "example.org"]),
+        (
+            {"phone": "+49 (0)30 / 123-456"},
+            ["+4930123456", "0049 30 123456", "030 123456", "(030) 123 456", "123-456", "1234"],
+        ),
+        ({"phone": "030/123456"}, ["030 123456", "٠٣٠ ١٢٣٤٥٦"]),
+        ({"external_id": "Job-2026-17"}, ["job-2026-17", "JOB-2026", "2026-17"]),
+        ({"position": "Site reliability engineer"}, ["reliability"]),
+        ({"location": "Köln"}, ["koln", "KÖLN"]),
+        ({"tags": ["Django", "日本語"]}, ["django", "日本語"]),
+    ],
+)
+def test_a_search_finds_what_was_typed_in_other_ways(
+    api: APIClient, add: Callable[..., str], typed: dict[str, Any], searched: list[str]
+) -> None:
+    id = add(**typed).rsplit("/", 2)[1]
+    add(name="Zed", email="zed@example.com", phone="+1 555 0100")
+    for text in searched:
+        rows = api.get(f"{URL}?search={quote(text)}").json()["results"]
+        assert [row["id"] for row in rows] == [id], text
+
+
+def test_a_search_by_id_finds_one(api: APIClient, add: Callable[..., str]) -> None:
+    id = add(name="a").rsplit("/", 2)[1]
+    add(name="b")
+    assert _found(api, f"search={id.upper()}") == {"a"}
+
+
+@pytest.mark.parametrize(
+    "text", ["O'Bryan", "ann bob", "%%%", "___", "nobody", "12345678", "\\\\\\"]
+)
+def test_a_search_finds_nobody_else(api: APIClient, add: Callable[..., str], text: str) -> None:
+    add(name="Ann O'Brien", phone="+49 30 1234567")
+    assert _found(api, f"search={quote(text)}") == set()
+
+
+def test_a_search_of_accents_alone_finds_nobody_in_the_admin_either(
+    add: Callable[..., str],
+) -> None:
+    add(name="a")
+    assert not CandidateProjection.objects.search("\u0301\u0301\u0301").exists()
+
+
+def _added(**hours: int) -> None:
+    """Added in this order; each so many hours before noon of a day, in business time."""
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    for name, ago in hours.items():
+        at = noon - timedelta(hours=ago)
+        given(AddCandidate(profile={"name": name}, score=50), occurred_at=at)
+
+
+def test_times_of_adding_are_business_time_and_so_is_the_order(api: APIClient) -> None:
+    _added(a=3, b=1, c=5, d=2)
+    assert _names(api.get(URL)) == ["d", "c", "b", "a"]
+    after, before = "added_after=2026-03-01T08:00:00Z", "added_before=2026-03-01T10:30:00Z"
+    assert _names(api.get(f"{URL}?{after}")) == ["b", "d", "a"]
+    assert _names(api.get(f"{URL}?{before}")) == ["d", "a", "c"]
+    assert _names(api.get(f"{URL}?{after}&{before}")) == ["d", "a"]
+    assert _names(api.get(f"{URL}?{before}&ordering=-score")) == ["d", "c", "a"]
+    # Not the very moment, in whatever zone it is written.
+    assert _names(api.get(f"{URL}?added_after=2026-03-01T12:00:00%2B01:00")) == []
+
+
+@pytest.mark.parametrize(
+    ("ordering", "names"),
+    [
+        ("-added", "edcba"),
+        # Of equals the one added last, as everywhere where the largest come first.
+        ("-score", "dbeac"),
+        ("score", "caebd"),
+        ("-added_at", "ecbda"),
+        ("added_at", "adbce"),
+        ("-changed", "aedcb"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_every_order_shows_each_once_forwards_and_backwards(
+    api: APIClient, ordering: str, names: str, size: int
+) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    added = [("a", 50, 9), ("b", 90, 5), ("c", 10, 2), ("d", 90, 8), ("e", 50, 1)]
+    for name, score, ago in added:
+        at = noon - timedelta(hours=ago)
+        given(AddCandidate(profile={"name": name}, score=score), occurred_at=at)
+    first = api.get(URL).json()["results"][-1]
+    api.post(f"{URL}{first['id']}/note/", {"text": "a changed."})
+
+    pages = _names_of_all_pages(api, f"{URL}?ordering={ordering}&page_size={size}")
+
+    assert "".join(name for page in pages for name in page) == names
+    assert all(len(page) == size for page in pages[:-1])
+    url = f"{URL}?ordering={ordering}&page_size={size}"
+    while following := api.get(url).json()["next"]:
+        url = following
+    back = _names_of_all_pages(api, url, "previous")
+    assert "".join(name for page in reversed(back) for name in page) == names
+
+
+def test_a_cursor_is_of_its_own_ordering(api: APIClient, add: Callable[..., str]) -> None:
+    for name in "ab":
+        add(name=name)
+    following = api.get(f"{URL}?ordering=score&page_size=1").json()["next"]
+    answer = api.get(following.replace("ordering=score", "ordering=-score"))
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "invalid_cursor")
