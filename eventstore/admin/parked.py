@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 
 from eventstore import wiring
 from eventstore.admin.view_only import ListedValuesFilter, ViewOnlyAdmin
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import AnotherLog, UndecodableEvent
 from eventstore.models import ParkedStream
 
 RETRY = "eventstore.retry_parkedstream"
@@ -95,7 +95,12 @@ def _carry_out(request: HttpRequest, action: str, parked: ParkedStream) -> None:
             failed = delivery.skip(parked.stream_id, version=_seen_version(request))
         else:
             failed = delivery.retry(parked.stream_id)
-    except (UndecodableEvent, wiring.NotParked, wiring.NothingToGoOnFrom) as error:
+    except (
+        AnotherLog,
+        UndecodableEvent,
+        wiring.NotParked,
+        wiring.NothingToGoOnFrom,
+    ) as error:
         messages.error(request, str(error))
     else:
         if failed:

@@ -75,6 +75,8 @@ class Intake:
                 irregular = self._apply_together(delivery, streams)
             for stream_id in irregular:
                 self._apply_alone(delivery, stream_id, streams[stream_id])
+        # At the end, since other consumers wait for these rows until the commit.
+        for delivery in self._deliveries:
             self._checkpoints.received(delivery.name, newest)
 
     def _apply_together(self, delivery: ReceivedDelivery, streams: Streams) -> set[UUID]:

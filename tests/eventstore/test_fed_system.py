@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -349,6 +350,39 @@ def test_a_retry_asks_the_feed_that_the_settings_name(
         assert shown() == {stream_id: 1}
         assert deliveries()["candidates"].retry(stream_id) is None
     assert shown() == {stream_id: 3}
+
+
+def test_a_retry_takes_nothing_from_the_feed_of_another_log(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = fed.stored(added(), noted(), invited())
+    fed.sent(first, third)
+    consume()
+    WaitingMessage.objects.update(kept_at="2026-01-01T00:00Z")
+    consume()
+    foreign = json.loads(body_of(second)) | {"source": uuid4().urn}
+
+    class Foreign:
+        def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
+            return [json.dumps(foreign).encode()]
+
+    monkeypatch.setattr("eventstore.wiring.event_feed", Foreign)
+    with pytest.raises(CommandError, match="A message comes from the log"):
+        call_command("parked", "retry", stdout=io.StringIO())
+    assert shown() == {first.stream_id: 1}
+
+
+def test_what_is_imported_is_shown_once_its_messages_have_come(fed: Fed) -> None:
+    here = Path(__file__).parent.parent / "candidates"
+    files = [str(here / "history.csv"), "--map", str(here / "history_map.json")]
+    with override_settings(READ_ONLY=False):
+        call_command("import_history", *files, stdout=io.StringIO(), stderr=io.StringIO())
+        assert shown() == {}
+        recorded = event_store().read_all(limit=100)
+        for event in cloud_events(recorded):
+            fed.bus.put("readers", 0, json.dumps(event).encode())
+        consume()
+    assert shown() == {one.stream_id: one.version for one in recorded}
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ LIST = reverse("admin:candidates_candidateprojection_changelist")
 PAGE = reverse("admin:candidates_candidateprojection_change", args=[CANDIDATE_ID])
 INVITE = reverse("admin:candidates_candidateprojection_decide", args=["invite"])
 HISTORY = Path(__file__).parent.parent / "candidates"
+PROFILE: dict[str, Any] = {"profile": {"name": "Ann"}}
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def elsewhere(read_only: None) -> Iterator[None]:
         name="Ann",
         status="ADDED",
         score=80.0,
-        profile='{"name": "Ann"}',
+        **PROFILE,
         position=2,
         added_position=1,
         added_at="2026-01-01T00:00Z",
@@ -185,6 +186,7 @@ def test_without_a_log_the_page_of_a_candidate_says_where_its_history_is(
         ("replay", "--check"),
         ("replay", "--stream", str(CANDIDATE_ID)),
         ("verify_log",),
+        ("publish", "--once"),
     ],
 )
 def test_without_a_log_what_would_read_it_is_refused(

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from eventstore import wiring
 from eventstore.application.parking import ParkedStream
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import AnotherLog, UndecodableEvent
 
 
 class Command(BaseCommand):
@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 failed = delivery.skip(one.stream_id, version=one.version)
             else:
                 failed = delivery.retry(one.stream_id)
-        except (UndecodableEvent, wiring.NotParked, wiring.NothingToGoOnFrom) as error:
+        except (AnotherLog, UndecodableEvent, wiring.NotParked, wiring.NothingToGoOnFrom) as error:
             return str(error)
         return _line(failed) if failed else None
 

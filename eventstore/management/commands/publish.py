@@ -11,7 +11,12 @@ from eventstore import wiring
 from eventstore.application.naming import checked_name
 from eventstore.application.ports import NotPublished
 from eventstore.application.relay import CHECKPOINT
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogNotHere,
+    UndecodableEvent,
+    UnsafeLogRead,
+)
 from eventstore.management.stopping import told_to_stop
 
 
@@ -44,6 +49,7 @@ class Command(BaseCommand):
             except ValueError as error:
                 raise CommandError(f"--group: {error}") from error
         try:
+            wiring.require_log()
             publisher = wiring.event_bus().publisher(group)
             with closing(publisher), told_to_stop() as stopped:
                 relay = wiring.relay(publisher, stopped=stopped)
@@ -58,6 +64,7 @@ class Command(BaseCommand):
         except (
             CursorBeyondLog,
             ImproperlyConfigured,
+            LogNotHere,
             NotPublished,
             UndecodableEvent,
             UnsafeLogRead,
