@@ -308,11 +308,16 @@ def test_without_a_broker_named_it_says_so() -> None:
         publish("--once")
 
 
-def test_a_url_that_the_client_does_not_understand_is_refused() -> None:
-    with (
-        override_settings(EVENT_BUS_URL="amqp://host/?heartbeat=often"),
-        pytest.raises(CommandError, match=r"EVENT_BUS_URL: .*heartbeat"),
-    ):
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("amqp://host/?heartbeat=often", "EVENT_BUS_URL: .*heartbeat"),
+        ("kafka://host/?heartbeats=1", "EVENT_BUS_URL: No such .*heartbeats"),
+        ("kafka://host/?acks=often", "EVENT_BUS_URL: Invalid value .*acks"),
+    ],
+)
+def test_a_url_that_the_client_does_not_understand_is_refused(url: str, words: str) -> None:
+    with override_settings(EVENT_BUS_URL=url), pytest.raises(CommandError, match=words):
         publish("--once")
 
 

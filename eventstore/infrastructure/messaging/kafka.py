@@ -79,7 +79,10 @@ def configuration(url: str) -> dict[str, Any]:
 
 
 class Kafka:
-    """`encode` makes the encoder, once a publisher needs it."""
+    """`encode` makes the encoder, once a publisher needs it.
+
+    Raises ValueError for options that librdkafka does not understand.
+    """
 
     def __init__(
         self,
@@ -91,6 +94,11 @@ class Kafka:
     ) -> None:
         self._encode = encode
         self.configuration = configuration(url)
+        try:
+            # Without a server it connects to none; else each client would fail on its own.
+            Producer({**_PRODUCER, **self.configuration, "bootstrap.servers": ""})
+        except KafkaException as error:
+            raise ValueError(error.args[0].str().strip()) from None
         self.topic = topic
         self.partitions = partitions
 
