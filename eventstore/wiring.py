@@ -133,6 +133,8 @@ def register_events(
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
+    if _models.setdefault(projector.name, model) is not model:
+        raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
     rows = DjangoProjectionRows(model)
     projection = Projection(projector, rows=rows, source=_store)
     delivery = Delivery(
@@ -144,7 +146,6 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     )
     _projections[projection.name] = projection
     _projectors[projection.name] = projector
-    _models[projection.name] = model
     _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
     _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)

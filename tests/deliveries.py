@@ -13,17 +13,20 @@ from django.test import override_settings
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore.application.follower import Follower
 from eventstore.domain.events import RecordedEvent
-from eventstore.models import Checkpoint, ParkedStream
+from eventstore.models import Checkpoint, ParkedStream, WaitingMessage
 from eventstore.wiring import (
     checkpoints,
     deliveries,
     event_store,
+    intake,
+    message_encoder,
     parked_streams,
+    projections,
     publisher,
     unit_of_work,
 )
 
-DELIVERIES = ("on_commit", "in_transaction", "follow")
+DELIVERIES = ("on_commit", "in_transaction", "follow", "bus")
 MODELS = (CandidateProjection, StatusSpan)
 
 
@@ -37,7 +40,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 
 def forget() -> None:
     """As if nothing had ever been projected."""
-    for model in (*MODELS, Checkpoint, ParkedStream):
+    for model in (*MODELS, Checkpoint, ParkedStream, WaitingMessage):
         model._default_manager.all().delete()
 
 
@@ -75,9 +78,14 @@ def delivered(delivery: str, *, seed: int) -> dict[str, list[dict[str, Any]]]:
         log += chance.sample(log, len(log) // 4)
         # Far enough to be out of turn, near enough that streams are still mixed with others.
         log.sort(key=lambda recorded: recorded.position + chance.randint(0, 40))
+        deliver = _consume if delivery == "bus" else _deliver
         for chunk in range(0, len(log), 500):
-            _deliver(log[chunk : chunk + 500])
+            deliver(log[chunk : chunk + 500])
     return rows()
+
+
+def _consume(log: Sequence[RecordedEvent]) -> None:
+    intake(list(projections())).take([message_encoder()(recorded) for recorded in log])
 
 
 def _deliver(log: Sequence[RecordedEvent]) -> None:

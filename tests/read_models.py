@@ -24,7 +24,7 @@ from tests.factories import added, decision_undone, invited, moved_to_standby, n
 ROOT = Path(__file__).resolve().parent.parent
 MODELS: dict[str, type[models.Model]] = {
     "candidates": CandidateProjection,
-    "status_spans": StatusSpan,
+    "candidate_spans": StatusSpan,
 }
 RITA = Metadata(actor="rita", door="api")
 LIVES: tuple[tuple[DomainEvent, ...], ...] = (

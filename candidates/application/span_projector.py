@@ -25,7 +25,7 @@ class StatusSpanProjector:
     stays counted as it was. A new source is that of the whole stay in which it was stated.
     """
 
-    name: ClassVar[str] = "status_spans"
+    name: ClassVar[str] = "candidate_spans"
     stream_type: ClassVar[str] = "candidate"
     schema: ClassVar[int] = 1
 

@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from eventstore import wiring
 from eventstore.api.parameters import LAST_POSITION, single_values, whole_number
 from eventstore.api.serializers import EXAMPLE, FeedSerializer
+from eventstore.application.reading import readable
 
 READ_FEED = "eventstore.read_feed"
 FEED_PAGE = 100
@@ -94,8 +95,8 @@ class EventFeed(APIView):
                 subject, after=after, limit=limit, event_types=event_types
             )
         else:
-            recorded = wiring.event_store().read_all(
-                after=after, limit=limit, event_types=event_types
+            recorded = readable(
+                wiring.event_store(), after=after, limit=limit, event_types=event_types
             )
         last = recorded[-1].position if recorded else after
         following = replace_query_param(request.build_absolute_uri(), "after", str(last))

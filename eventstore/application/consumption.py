@@ -73,7 +73,8 @@ class Consumption:
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, until what the broker holds by now is handled.
 
-        Raises AnotherLog; with `once` also NotReceived, where the broker is out of reach.
+        Raises AnotherLog, and what says nothing of the messages, as when the database is gone;
+        with `once` also NotReceived, where the broker is out of reach.
         """
         self._start()
         while self._go_on():
@@ -89,13 +90,15 @@ class Consumption:
                 self._reconnect_in = min(2 * self._reconnect_in, LONGEST_RECONNECT)
 
     def bootstrap(self, feed: EventFeed) -> None:
-        """Handle all of the log as the feed gives it. Raises FeedUnavailable and AnotherLog.
+        """Handle all of the log as the feed gives it.
 
-        What is recorded meanwhile is held by the broker, as far as this group is known to it.
+        What is recorded meanwhile is held by the broker, to which this group is known before.
+        Raises FeedUnavailable, AnotherLog, and NotReceived where the broker is out of reach.
         """
         self._start()
         with closing(self._connect()) as consumer:
-            consumer.drained()  # Declares what holds the messages.
+            # A broker makes what holds the messages of a group when the group first asks.
+            consumer.drained()
         for bodies in feed.pages():
             if not self._go_on():
                 return

@@ -1,5 +1,7 @@
 """How whoever follows the log takes it in."""
 
+from collections.abc import Collection
+
 from eventstore.application.ports import EventStore
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import UndecodableEvent
@@ -12,11 +14,13 @@ HEARTBEAT = 5.0
 """Seconds between two heartbeats."""
 
 
-def readable(store: EventStore, *, after: int, limit: int = BATCH) -> list[RecordedEvent]:
+def readable(
+    store: EventStore, *, after: int, limit: int = BATCH, event_types: Collection[str] = ()
+) -> list[RecordedEvent]:
     """The next events, up to one that cannot be decoded, which is raised when it is the first."""
     try:
-        return store.read_all(after=after, limit=limit)
+        return store.read_all(after=after, limit=limit, event_types=event_types)
     except UndecodableEvent:
         if limit == 1:
             raise
-        return readable(store, after=after, limit=limit // 2)
+        return readable(store, after=after, limit=limit // 2, event_types=event_types)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from eventstore.application.delivery import Delivery
@@ -13,9 +12,13 @@ from eventstore.application.ports import (
     EventFeed,
     FeedUnavailable,
     Message,
+    ParkedStreams,
+    StreamSource,
+    UnitOfWork,
     WaitingMessage,
     WaitingRoom,
 )
+from eventstore.application.projection import Projection
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import EventsMissing, UndecodableMessage, UnreadableMessage
 
@@ -77,19 +80,29 @@ class WaitingStreams:
 
 
 class ReceivedDelivery(Delivery):
-    """Of messages, for which the waiting room is what the log is for other deliveries."""
+    """Of messages, for which the waiting room is what the log is for other deliveries.
+
+    `redact` leaves out of a body what is personal, and raises UndecodableMessage; `feed` is asked
+    for what never came.
+    """
 
     def __init__(
         self,
-        *args: Any,
+        projection: Projection,
+        *,
+        source: StreamSource,
+        parked: ParkedStreams,
+        savepoint: UnitOfWork,
+        transient: tuple[type[Exception], ...],
         inbox: Inbox,
         room: WaitingRoom,
         redact: Callable[[bytes], bytes],
         feed: EventFeed | None,
         clock: Callable[[], datetime],
-        **options: Any,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(
+            projection, source=source, parked=parked, savepoint=savepoint, transient=transient
+        )
         self._inbox = inbox
         self._room = room
         self._redact = redact
@@ -118,7 +131,7 @@ class ReceivedDelivery(Delivery):
     def retry(self, stream_id: UUID) -> ParkedStream | None:
         """Asks the feed, where there is one, for what is missing or cannot be read.
 
-        Not in a transaction, which would be open while another system is asked.
+        Not in a transaction, which would be open while another system is asked. Raises AnotherLog.
         """
         self._fetch(stream_id)
         return super().retry(stream_id)

@@ -11,6 +11,7 @@ from itertools import count, islice
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Max, OuterRef, Subquery
@@ -33,6 +34,12 @@ class DjangoProjectionRows:
         self._stream = key[0].attname
         self._shown = "shown_version" if self._lists else "version"
         self._driver: RowDriver | None = None
+        names = {field.attname for field in model._meta.concrete_fields}
+        for needed in ("version", self._shown):
+            if needed not in names:
+                raise ImproperlyConfigured(
+                    f"{model.__name__} has no {needed}: it cannot be the rows of a projection."
+                )
 
     def version(self, stream_id: UUID) -> int:
         return int(self._rows(stream_id).aggregate(shown=Max(self._shown))["shown"] or 0)

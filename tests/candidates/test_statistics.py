@@ -149,7 +149,7 @@ def test_an_erased_candidate_stays_counted() -> None:
     before = statistics()
     metadata = Metadata(actor="olga", door="command line")
     recorded = event_store().append("candidate", id, [erased()], expected=2, metadata=metadata)
-    projections()["status_spans"].handle(recorded)
+    projections()["candidate_spans"].handle(recorded)
     assert statistics() == before
     assert before.now == counts(INVITED=1)
 

@@ -182,7 +182,7 @@ def read_model(
                 for opened, columns in stream.rows
             ],
         )
-    model = {"candidates": CandidateProjection, "status_spans": StatusSpan}[projector.name]
+    model = {"candidates": CandidateProjection, "candidate_spans": StatusSpan}[projector.name]
     store = DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
     reader = StreamReader(mapper, keyring=lambda: KEYRING)
     rebuilds = PostgreSQLRebuilds if connection.vendor == "postgresql" else SQLiteRebuilds

@@ -7,11 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models
 from django.test.utils import isolate_apps
 
 from candidates.application.commands import NoteOnCandidate, RescoreCandidate
+from candidates.models import CandidateProjection
 from eventstore import wiring
+from eventstore.infrastructure.rows import DjangoProjectionRows
 from tests.factories import add, added
 from tests.given import given
 from tests.read_models import appended, failed, replay, traces
@@ -113,3 +116,31 @@ def test_its_stale_rows_show_in_the_status_until_they_are_replayed(
     assert schemas() == (1, 2)
     replay("--projection", "scores")
     assert schemas() == (2, 2)
+
+
+def test_a_name_that_is_taken_is_refused(scores: "models.Manager[Any]") -> None:
+    with pytest.raises(ImproperlyConfigured, match="a projection scores already"):
+        wiring.register_projection(wiring._projectors["scores"], CandidateProjection)
+
+
+@isolate_apps("candidates")
+def test_a_model_without_the_columns_that_rows_need_is_refused(
+    scores: "models.Manager[Any]",
+) -> None:
+    class Bare(models.Model):  # noqa: DJ008
+        score = models.FloatField()
+
+        class Meta:
+            app_label = "candidates"
+
+    class Listed(models.Model):  # noqa: DJ008
+        pk = models.CompositePrimaryKey("id", "version")
+        id = models.UUIDField()
+        version = models.PositiveIntegerField()
+
+        class Meta:
+            app_label = "candidates"
+
+    for model, lacking in ((Bare, "version"), (Listed, "shown_version")):
+        with pytest.raises(ImproperlyConfigured, match=f"{model.__name__} has no {lacking}: "):
+            DjangoProjectionRows(model)

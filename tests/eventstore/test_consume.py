@@ -123,7 +123,7 @@ def test_a_history_is_shown_elsewhere_as_it_is_shown_here(system: System) -> Non
     publish("--once")
     told = system.consume("--once")
     last = log()[-1].position
-    assert told == f"done: candidates at {last}, status_spans at {last}\n"
+    assert told == f"done: candidates at {last}, candidate_spans at {last}\n"
     assert system.shown() == shown_here()
     assert [system.counted(model) for model in (StorageEvent, WaitingMessage)] == [0, 0]
     # Everything once more, to that group alone, changes nothing.

@@ -166,6 +166,33 @@ def test_a_parameter_that_will_not_do_is_named(
     assert len(answer.content) < 3000
 
 
+def test_events_before_one_that_this_code_cannot_read_are_given(
+    api: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As while newer code is being rolled out."""
+    before = [append()[0].position for _ in range(3)]
+    newer = stored_by_newer_code()
+    append()
+    answer = api.get(FEED)
+    assert positions(answer) == before
+    api.raise_request_exception = False
+    assert api.get(answer.json()["next"]).status_code == 500
+    assert f"at position {newer}, candidate.added version 9" in caplog.text
+
+
+def stored_by_newer_code() -> int:
+    table = StorageEvent._meta.db_table
+    columns = "stream_type, version, event_type, data, metadata, occurred_at, recorded_at, hash"
+    ids = [uuid4(), uuid4()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (event_id, stream_id, schema_version, {columns}) "
+            f"SELECT %s, %s, 9, {columns} FROM {table} ORDER BY position LIMIT 1",
+            [one.hex if connection.vendor == "sqlite" else one for one in ids],
+        )
+    return StorageEvent.objects.get(event_id=ids[0]).position
+
+
 def test_an_unknown_type_is_named_and_the_known_ones_with_it(api: APIClient) -> None:
     detail = api.get(f"{FEED}?types=candidate.added,candidate.promoted").json()["detail"]
     assert "'candidate.promoted'" in detail

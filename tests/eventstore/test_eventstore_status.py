@@ -76,7 +76,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "settled_position": last,
         "missing_guards": [],
         "held_back_by": [],
-        "projections": [{"name": name, **standing} for name in ("candidates", "status_spans")],
+        "projections": [{"name": name, **standing} for name in ("candidates", "candidate_spans")],
         "publisher": None,
     }
     assert shown() == (
@@ -86,7 +86,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "held back         by nobody\n"
         f"candidates        checkpoint {last}, 0 streams behind\n"
         "                  parked 0, schema 1 of 1, follower seen never\n"
-        f"status_spans      checkpoint {last}, 0 streams behind\n"
+        f"candidate_spans      checkpoint {last}, 0 streams behind\n"
         "                  parked 0, schema 1 of 1, follower seen never\n"
     )
 

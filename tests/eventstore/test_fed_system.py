@@ -99,7 +99,7 @@ def shown() -> dict[UUID, int]:
 
 def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: Client) -> None:
     recorded = fed.sent_lives()
-    assert consume() == "done: candidates at 10, status_spans at 10\n"
+    assert consume() == "done: candidates at 10, candidate_spans at 10\n"
     assert shown() == {one.stream_id: one.version for one in recorded}
     assert LogIdentity.objects.get().log_id == LOG
     assert not StorageEvent.objects.exists()
@@ -108,7 +108,7 @@ def test_once_handles_what_the_broker_holds_and_says_how_far(fed: Fed, client: C
 
 def test_one_read_model_may_be_built_alone(fed: Fed) -> None:
     fed.sent_lives()
-    assert consume("--projection", "status_spans") == "done: status_spans at 10\n"
+    assert consume("--projection", "candidate_spans") == "done: candidate_spans at 10\n"
     assert shown() == {}
 
 
@@ -195,7 +195,7 @@ def test_its_rows_are_repaired_from_messages_and_never_from_a_log(fed: Fed) -> N
         call_command("parked", "retry", stdout=io.StringIO())
     parked = set(ParkedStream.objects.values_list("projection", "version", "error"))
     error = "EventsMissing: event 2 never came"
-    assert parked == {("candidates", 2, error), ("status_spans", 2, error)}
+    assert parked == {("candidates", 2, error), ("candidate_spans", 2, error)}
     fed.sent(second)
     consume()
     assert shown() == {first.stream_id: 3}
@@ -250,7 +250,7 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
     consume()
     Checkpoint.objects.filter(pk="candidates").update(schema=9)
     ParkedStream.objects.create(
-        projection="status_spans",
+        projection="candidate_spans",
         stream_id=uuid4(),
         version=1,
         event_type="",
@@ -259,7 +259,7 @@ def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client
     )
     first, second = problems(client)
     assert first.startswith("candidates: rows are of schema 9, the code is of 1. Build them anew")
-    assert second.startswith("status_spans: 1 stream is parked")
+    assert second.startswith("candidate_spans: 1 stream is parked")
 
 
 def strays(action: str) -> str:

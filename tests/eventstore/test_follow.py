@@ -56,7 +56,7 @@ def test_it_shows_what_is_appended_until_it_is_told_to_stop(number: signal.Signa
         last = StorageEvent.objects.latest("position").position
         until(lambda: {kept.position for kept in checkpoints().all().values()} == {last})
         told = stop(process, number)
-    assert told == f"stopped: candidates at {last}, status_spans at {last}"
+    assert told == f"stopped: candidates at {last}, candidate_spans at {last}"
     assert all(kept.seen_at for kept in checkpoints().all().values())
     assert rows() == replayed()
 
@@ -66,7 +66,7 @@ def test_several_may_run_on_one_log() -> None:
         processes = [stack.enter_context(running("manage.py", "follow")) for _ in range(2)]
         for process in processes:
             assert process.stderr is not None
-            assert process.stderr.readline() == "Following the log: candidates, status_spans\n"
+            assert process.stderr.readline() == "Following the log: candidates, candidate_spans\n"
         append(30)
         until(lambda: StatusSpan.objects.count() == 30 == CandidateProjection.objects.count())
         for process in processes:
@@ -77,20 +77,22 @@ def test_several_may_run_on_one_log() -> None:
 def test_once_goes_as_far_as_the_log_is_settled() -> None:
     append(2)
     last = StorageEvent.objects.latest("position").position
-    assert follow("--once") == f"done: candidates at {last}, status_spans at {last}\n"
+    assert follow("--once") == f"done: candidates at {last}, candidate_spans at {last}\n"
     assert rows() == replayed()
 
 
 def test_one_projection_alone_may_be_followed() -> None:
     append()
-    follow("--once", "--projection", "status_spans")
+    follow("--once", "--projection", "candidate_spans")
     assert (CandidateProjection.objects.count(), StatusSpan.objects.count()) == (0, 1)
-    follow("--once", "--projection", "status_spans", "--projection", "candidates")
+    follow("--once", "--projection", "candidate_spans", "--projection", "candidates")
     assert CandidateProjection.objects.count() == 1
 
 
 def test_a_projection_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(CommandError, match="no projection spams; there are candidates, status_sp"):
+    with pytest.raises(
+        CommandError, match="no projection spams; there are candidates, candidate_sp"
+    ):
         follow("--once", "--projection", "spams")
 
 

@@ -76,7 +76,7 @@ def test_the_list_names_stream_event_place_and_attempts(broken: Broken) -> None:
     assert "; attempt 1, again at 20" in line
     assert "Zoë" not in line
     assert count == "1 parked"
-    assert parked("list", "status_spans") == ["0 parked"]
+    assert parked("list", "candidate_spans") == ["0 parked"]
     assert len(parked("list", "candidates")) == 2
 
 
@@ -137,7 +137,9 @@ def test_the_first_event_is_not_skipped(broken: Broken) -> None:
 def test_what_is_not_parked_is_refused(action: str) -> None:
     with pytest.raises(CommandError, match="is not parked for candidates"):
         parked(action, "candidates", uuid4())
-    with pytest.raises(CommandError, match="no projection spams; there are candidates, status_s"):
+    with pytest.raises(
+        CommandError, match="no projection spams; there are candidates, candidate_s"
+    ):
         parked(action, "spams", uuid4())
 
 

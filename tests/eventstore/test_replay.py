@@ -91,16 +91,16 @@ def test_rows_are_those_of_the_chosen_projections(streams: list[UUID]) -> None:
 
 def test_without_events_nothing_is_left_of_the_rows() -> None:
     assert replay()[-1].startswith("replayed 0 events into 0 rows in ")
-    assert rows() == {"candidates": [], "status_spans": []}
+    assert rows() == {"candidates": [], "candidate_spans": []}
     assert not traces()
 
 
 def test_one_projection_alone_leaves_the_others_as_they_are(streams: list[UUID]) -> None:
-    *_, last = replay("--projection", "status_spans")
+    *_, last = replay("--projection", "candidate_spans")
     assert last.startswith("replayed 10 events into 8 rows in ")
     assert rows("candidates") == {"candidates": []}
-    assert list(checkpoints().all()) == ["status_spans"]
-    assert len(rows("status_spans")["status_spans"]) == 8
+    assert list(checkpoints().all()) == ["candidate_spans"]
+    assert len(rows("candidate_spans")["candidate_spans"]) == 8
 
 
 def test_one_stream_is_mended_in_place_and_no_other(streams: list[UUID]) -> None:
@@ -113,8 +113,8 @@ def test_one_stream_is_mended_in_place_and_no_other(streams: list[UUID]) -> None
     assert last.startswith("replayed 3 events into 3 rows in ")
     scores = dict(CandidateProjection.objects.values_list("id", "score"))
     assert scores == {streams[0]: 80.0, streams[1]: 1.0, streams[2]: 1.0}
-    assert rows("status_spans")["status_spans"] == [
-        row for row in delivered["status_spans"] if row["candidate"] == streams[0]
+    assert rows("candidate_spans")["candidate_spans"] == [
+        row for row in delivered["candidate_spans"] if row["candidate"] == streams[0]
     ]
 
 
@@ -123,7 +123,7 @@ def test_a_stream_of_one_projection_leaves_the_other_projections_rows(
 ) -> None:
     replay("--stream", str(streams[0]), "--projection", "candidates")
     assert [row["id"] for row in rows()["candidates"]] == [streams[0]]
-    assert rows()["status_spans"] == []
+    assert rows()["candidate_spans"] == []
 
 
 def test_unknown_names_and_ids_are_refused_and_change_nothing(streams: list[UUID]) -> None:
@@ -259,7 +259,7 @@ def test_a_stream_that_fails_is_parked_and_the_rest_is_done(
     shown = dict(CandidateProjection.objects.values_list("id", "version"))
     assert shown == {streams[0]: 3, streams[1]: 3, streams[2]: 2}
     assert CandidateProjection.objects.get(id=streams[2]).status == "INVITED"
-    assert len(rows()["status_spans"]) == 8
+    assert len(rows()["candidate_spans"]) == 8
     (parked,) = parked_streams().listed()
     assert (parked.projection, parked.stream_id, parked.version, parked.event_type) == (
         "candidates",
@@ -382,7 +382,7 @@ def test_the_checkpoint_stands_at_the_last_settled_event(streams: list[UUID]) ->
     newest = position(streams[2], 4)
     assert kept == {
         "candidates": (newest, CandidateProjector.schema),
-        "status_spans": (newest, StatusSpanProjector.schema),
+        "candidate_spans": (newest, StatusSpanProjector.schema),
     }
 
 
@@ -393,7 +393,7 @@ def test_a_replay_makes_a_stale_projection_current(
     monkeypatch.setattr(CandidateProjector, "schema", 2)
     replay("--projection", "candidates")
     kept = {name: one.schema for name, one in checkpoints().all().items()}
-    assert kept == {"candidates": 2, "status_spans": 1}
+    assert kept == {"candidates": 2, "candidate_spans": 1}
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_of_a_personal_column_it_says_only_that_it_differs(streams: list[UUID]) 
 def test_a_column_of_one_row_in_a_list_is_named(streams: list[UUID]) -> None:
     StatusSpan.objects.filter(candidate=streams[1], version=1).update(source="fair")
     assert findings() == [
-        f"status_spans {streams[1]}, version 3, source: stored 'fair', rebuilt ''",
+        f"candidate_spans {streams[1]}, version 3, source: stored 'fair', rebuilt ''",
         "1 different, 0 behind",
     ]
 
@@ -85,7 +85,7 @@ def test_a_column_of_one_row_in_a_list_is_named(streams: list[UUID]) -> None:
 def test_a_row_that_is_gone_from_a_list_is_different(streams: list[UUID]) -> None:
     StatusSpan.objects.filter(candidate=streams[1], version=2).delete()
     assert findings() == [
-        f"status_spans {streams[1]}, version 3, version: stored [1, 3], rebuilt [1, 2, 3]",
+        f"candidate_spans {streams[1]}, version 3, version: stored [1, 3], rebuilt [1, 2, 3]",
         "1 different, 0 behind",
     ]
 
@@ -161,13 +161,13 @@ def test_the_mark_of_the_newest_row_on_another_is_different(
     spans = StatusSpan.objects.filter(candidate=streams[1])
     spans.filter(version=1).update(shown_version=3)
     expected = [
-        f"status_spans {streams[1]}, version 3, shown_version: stored 3, rebuilt None",
+        f"candidate_spans {streams[1]}, version 3, shown_version: stored 3, rebuilt None",
         "1 different, 0 behind",
     ]
     if moved:
         spans.filter(version=3).update(shown_version=None)
         expected[1:] = [
-            f"status_spans {streams[1]}, version 3, shown_version: stored None, rebuilt 3",
+            f"candidate_spans {streams[1]}, version 3, shown_version: stored None, rebuilt 3",
             "2 different, 0 behind",
         ]
     assert findings() == expected
