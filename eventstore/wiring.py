@@ -539,6 +539,7 @@ def consumer_status() -> ConsumerStatus | None:
                 waiting=count.messages if count else 0,
                 waiting_since=count.oldest if count else None,
                 seen_at=checkpoint.seen_at,
+                blocked_by=checkpoint.blocked_by,
             )
         )
     return ConsumerStatus(projections=projections, strays=_room.count_strays())

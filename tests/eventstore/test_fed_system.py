@@ -246,6 +246,18 @@ def test_a_consumer_that_died_shows(fed: Fed, client: Client) -> None:
         status()
 
 
+def test_a_consumer_that_the_broker_gives_nothing_shows(fed: Fed, client: Client) -> None:
+    consume()
+    Checkpoint.objects.filter(pk="candidates").update(blocked_by="the broker is out of reach")
+    assert problems(client) == [
+        "candidates: nothing is received: the broker is out of reach. It is tried again and again."
+    ]
+    with pytest.raises(CommandError, match="candidates: nothing is received"):
+        status()
+    consume()
+    assert problems(client) == []
+
+
 def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client) -> None:
     consume()
     Checkpoint.objects.filter(pk="candidates").update(schema=9)
