@@ -15,7 +15,7 @@ FIELDS = ["name", "ours", "limit", "ratio", "unit", "target", "met"]
 
 
 @pytest.mark.parametrize(
-    "name", ["append", "rehydrate", "read", "command", "replay", "publish", "consume"]
+    "name", ["append", "rehydrate", "read", "command", "replay", "lists", "publish", "consume"]
 )
 def test_a_benchmark_prints_one_figure_a_line(name: str) -> None:
     figures = [json.loads(line) for line in run(name, "--json").splitlines()]
@@ -43,7 +43,7 @@ def run(name: str, *options: str) -> str:
     url = "sqlite:///" if connection.vendor == "sqlite" else database_url("postgres")
     command = [sys.executable, "-m", "tests.benchmarks", name, "--database-url", url]
     done = subprocess.run(
-        [*command, "--events", "20", *options],
+        [*command, "--events", "20", "--rows", "50", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ import django_filters
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
-from candidates.application.compare import INDEXED, folded
+from candidates.application.compare import folded, letters
 from candidates.application.projector import lifted
 from candidates.domain.events import Status
 from candidates.models import CandidateProjection, CandidateQuerySet
@@ -22,7 +22,7 @@ from eventstore.api.parameters import (
 )
 
 LONGEST = 1000
-LONGEST_SEARCH = 200
+SHORTEST_SEARCH, LONGEST_SEARCH = 3, 200
 
 
 def _lifted(name: str, text: str) -> str:
@@ -31,9 +31,12 @@ def _lifted(name: str, text: str) -> str:
 
 
 def _searched(name: str, text: str) -> str:
-    text = short_text(name, text, shortest=INDEXED, longest=LONGEST_SEARCH)
-    if len(folded(text)) < INDEXED:
-        detail = f"Without its accents it has fewer than {INDEXED} characters."
+    text = short_text(name, text, shortest=1, longest=LONGEST_SEARCH)
+    if letters(folded(text)) < SHORTEST_SEARCH:
+        detail = (
+            f"It has at least {SHORTEST_SEARCH} characters, not counting accents; each of the wide "
+            "ones of East Asian scripts counts twice."
+        )
         raise ValidationError({name: [detail]}, code="too_short")
     return text
 
@@ -42,13 +45,14 @@ _LIFTED = {"type": "string", "minLength": 1, "maxLength": LONGEST}
 _SCORE = {"type": "number", "minimum": 0, "maximum": 100}
 _TIME = {"type": "string", "format": "date-time"}
 _POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
-_SEARCH = {"type": "string", "minLength": INDEXED, "maxLength": LONGEST_SEARCH}
+# Two are enough where they are wide.
+_SEARCH = {"type": "string", "minLength": 2, "maxLength": LONGEST_SEARCH}
 _score = partial(decimal, minimum=0, maximum=100)
 _position = partial(whole_number, minimum=0, maximum=LAST_POSITION)
 
 
 class CandidateFilter(StrictFilterSet):
-    """Retracted candidates are shown only to who asks for them."""
+    """Retracted candidates are shown only to who asks for them, or for changes."""
 
     status = django_filters.ChoiceFilter(
         choices=[(status.value, status.value) for status in Status]
@@ -99,8 +103,8 @@ class CandidateFilter(StrictFilterSet):
         _position,
         schema=_POSITION,
         method="changed",
-        help_text="Those with an event behind this position of the log, as far as the list can "
-        "be complete. With this the list is in that order: see `ordering`.",
+        help_text="Those with an event behind this position of the log, retracted ones too, as far "
+        "as the list can be complete. With this the list is in that order: see `ordering`.",
     )
     search = ReadFilter(
         "search",
@@ -109,7 +113,7 @@ class CandidateFilter(StrictFilterSet):
         method="found",
         help_text="Each of these words in name, e-mail, position, location, external id or tags, "
         "in any case and with any accents; or a telephone number, or a part of it, in any "
-        f"spelling; or an id. From {INDEXED} to {LONGEST_SEARCH} characters.",
+        f"spelling; or an id. From {SHORTEST_SEARCH} to {LONGEST_SEARCH} characters.",
     )
 
     class Meta:
@@ -121,7 +125,9 @@ class CandidateFilter(StrictFilterSet):
     def filter_queryset(
         self, queryset: QuerySet[CandidateProjection]
     ) -> QuerySet[CandidateProjection]:
-        if not self.form.cleaned_data["status"]:
+        asked = self.form.cleaned_data
+        # Who keeps a copy has to learn of a retraction.
+        if not asked["status"] and asked["changed_after"] is None:
             queryset = queryset.exclude(status=Status.RETRACTED)
         filtered: QuerySet[CandidateProjection] = super().filter_queryset(queryset)
         return filtered

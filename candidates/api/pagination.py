@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from candidates.models import CandidateProjection
 from candidates.wiring import shown_end
 from eventstore.api import pagination
 from eventstore.api.pagination import Ordering, StrictCursorPagination
@@ -46,9 +44,7 @@ class CandidatePagination(StrictCursorPagination):
             return "changed"
         return "-added_at" if {"added_after", "added_before"} & given.keys() else "-added"
 
-    def paginate_queryset(
-        self, queryset: QuerySet[CandidateProjection], request: Request, view: Any = None
-    ) -> list[CandidateProjection]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         # Not a candidate behind one that is still to come: who reads on from there would miss it.
         match self.ordering_of(request):
             case "added":
@@ -57,7 +53,9 @@ class CandidatePagination(StrictCursorPagination):
                 queryset = queryset.filter(position__lte=shown_end())
         self._count = None
         if _wants_count(request):
-            self._count = queryset.order_by()[: COUNTED + 1].count()
+            # In the list's order, which SQLite finds the same index by.
+            fields = self.orderings[self.ordering_of(request).removeprefix("-")].fields
+            self._count = queryset.order_by(*fields)[: COUNTED + 1].count()
         return super().paginate_queryset(queryset, request, view)
 
     def get_paginated_response(self, data: Any) -> Response:

@@ -114,7 +114,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         """The newest first, unless another order is asked for or follows from the filters.
 
         Follow `next` and you see every candidate once, however many are added meanwhile. Retracted
-        candidates are listed only under their own status.
+        candidates are listed under their own status, and with `changed_after`.
         """
         return super().list(request, *args, **kwargs)
 

@@ -65,3 +65,8 @@ def word_key(word: str) -> str:
     found in nearly everybody, and in no index.
     """
     return word if len(word) >= INDEXED else f" {word}"
+
+
+def letters(text: str) -> int:
+    """How many letters a text is worth: a wide character of an East Asian script is a syllable."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -34,7 +34,8 @@ class _ReadField(forms.Field):
         try:
             return self._read(self._name, value)
         except ValidationError as error:
-            (detail,) = error.detail[self._name]  # type: ignore[call-overload]  # it is a dict
+            errors: Any = error.detail
+            (detail,) = errors[self._name]
             # As a parameter, since django-filter looks for such in the text.
             raise forms.ValidationError(
                 "%(detail)s", code=detail.code, params={"detail": detail}

@@ -4,9 +4,9 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
-from django.db.models import BooleanField, F, Field, Func, Model, QuerySet, Value
+from django.db.models import BooleanField, F, Func, Model, Value
 from django.db.models.lookups import GreaterThan, LessThan, Lookup
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
@@ -16,7 +16,6 @@ from rest_framework.utils.urls import replace_query_param
 
 from eventstore.api.parameters import whole_number
 
-M = TypeVar("M", bound=Model)
 _CURSOR = "[A-Za-z0-9_-]{1,200}"
 
 
@@ -51,7 +50,8 @@ def position(text: str) -> int:
 
 
 def number(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,20})?|[0-9](\.[0-9]{1,20})?e-[0-9]{1,3}", text):
+    """As `repr` writes one from -0.0 on, without infinity."""
+    if not re.fullmatch(r"-0\.0|[0-9]{1,16}\.[0-9]{1,20}|[0-9](\.[0-9]{1,20})?e-?[0-9]{1,3}", text):
         raise ValueError(text)
     return float(text)
 
@@ -79,9 +79,7 @@ class StrictCursorPagination(BasePagination):
         """What is asked for, with its `-`. Raises ValidationError."""
         raise NotImplementedError
 
-    def paginate_queryset(
-        self, queryset: QuerySet[M], request: Request, view: Any = None
-    ) -> list[M]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         size = self._size(request)
         self._url = request.build_absolute_uri()
         self._name = self.ordering_of(request)
@@ -170,8 +168,8 @@ def _beyond(
 ) -> "Lookup[Any]":
     """As one comparison of rows, which both databases answer from an index of these fields."""
     compared: type[Lookup[Any]] = LessThan if falling else GreaterThan
-    columns: list[Field[Any, Any]] = [model._meta.get_field(field) for field in fields]
-    given = [Value(value, column) for value, column in zip(values, columns, strict=True)]
+    columns = {field.attname: field for field in model._meta.concrete_fields}
+    given = [Value(value, columns[field]) for field, value in zip(fields, values, strict=True)]
     if len(fields) == 1:
         return compared(F(fields[0]), given[0])
     return compared(_Row(*fields), _Row(*given))

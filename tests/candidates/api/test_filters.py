@@ -75,6 +75,7 @@ def test_a_long_value_is_found_by_all_of_it(api: APIClient, add: Callable[..., s
         ({"name": "Weiß"}, ["weiss", "WEISS"]),
         ({"name": "Ольга Живаго"}, ["живаго", "ОЛЬГА"]),
         ({"name": "Li Wu"}, ["li wu", "Wu L"]),
+        ({"name": "李伟"}, ["李伟"]),
         ({"name": "100 % Ann_x"}, ["100 %", "n_x"]),
         ({"first_name": "Ann", "last_name": "Smith"}, ["ann smith", "smi ann"]),
         ({"email": "Ann.Lee@Example.ORG"}, ["ann.lee@example.org", "ANN.LEE@", "example.org"]),
@@ -181,3 +182,11 @@ def test_a_cursor_is_of_its_own_ordering(api: APIClient, add: Callable[..., str]
     following = api.get(f"{URL}?ordering=score&page_size=1").json()["next"]
     answer = api.get(following.replace("ordering=score", "ordering=-score"))
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "invalid_cursor")
+
+
+def test_every_score_that_there_is_has_a_page_behind_it(api: APIClient) -> None:
+    scores = [-0.0, 5e-324, 1e-7, 0.1, 1 / 3, 33.333333333333336, 1e-5, 99.99999999999999, 100]
+    for score in scores:
+        given(AddCandidate(profile={"name": repr(score)}, score=score))
+    pages = _names_of_all_pages(api, f"{URL}?ordering=score&page_size=1")
+    assert pages == [[repr(score)] for score in sorted(scores)]

@@ -87,6 +87,8 @@ def test_a_retracted_candidate_is_listed_only_on_request(
         ("search=ab", "/search", "too_short"),
         ("search=%20a%20", "/search", "too_short"),
         ("search=%CC%81%CC%81%CC%81", "/search", "too_short"),  # three accents on nothing
+        ("search=%E6%9D%8E", "/search", "too_short"),  # one ideograph
+        ("search=%EF%BD%81%EF%BD%82", "/search", "too_short"),  # a and b, wide
         (f"search={'a' * 201}", "/search", "too_long"),
         ("search=ann%00", "/search", "nul_character"),
         ("search=", "/search", "invalid_parameter"),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from rest_framework.test import APIClient
 
-from candidates.application.commands import AddCandidate, NoteOnCandidate
+from candidates.application.commands import AddCandidate, NoteOnCandidate, RetractCandidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, repair
 from eventstore.application.commands import CommandContext
@@ -135,6 +135,14 @@ def test_a_changed_candidate_comes_again_to_who_follows_the_changes(client: APIC
     assert _walk(client, "changed_after=0&page_size=1") == [third, second, first]
     assert _walk(client, "changed_after=0&ordering=-added") == [third, second, first]
     assert _walk(client, "ordering=changed") == [third, second, first]
+
+
+def test_who_follows_the_changes_learns_of_a_retraction(client: APIClient) -> None:
+    id, other = _add(), _add()
+    candidate_service().handle(RetractCandidate(candidate_id=UUID(id), why="Twice."), CONTEXT)
+    assert _walk(client, "") == [other]
+    assert _walk(client, "changed_after=0") == [other, id]
+    assert _walk(client, "changed_after=0&status=ADDED") == [other]
 
 
 @on_postgresql
