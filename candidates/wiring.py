@@ -79,7 +79,11 @@ def repair() -> int:
 
 
 def shown_end(*, after: int = 0) -> int:
-    """The position up to which the rows of candidates lack no event. See `ShownEnd.position`."""
+    """The position up to which the rows of candidates lack no event. See `ShownEnd.position`.
+
+    Raises LogNotHere, since only the log knows what is missing.
+    """
+    require_log()
     return eventstore.shown_end(CandidateProjector.name, after=after)
 
 

@@ -45,7 +45,7 @@ _LIFTED = {"type": "string", "minLength": 1, "maxLength": LONGEST}
 _SCORE = {"type": "number", "minimum": 0, "maximum": 100}
 _TIME = {"type": "string", "format": "date-time"}
 _POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
-# Two are enough where they are wide.
+# Two wide characters will do; no schema says which those are.
 _SEARCH = {"type": "string", "minLength": 2, "maxLength": LONGEST_SEARCH}
 _score = partial(decimal, minimum=0, maximum=100)
 _position = partial(whole_number, minimum=0, maximum=LAST_POSITION)

@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="candidateprojection",
-            index=models.Index(fields=["score", "added_position"], name="candidates_score"),
+            index=models.Index(fields=["score", "added_position"], name="candidates_by_score"),
         ),
         migrations.AddIndex(
             model_name="candidateprojection",

@@ -150,7 +150,16 @@ def test_no_history_is_imported_but_it_may_be_tried_out(read_only: None) -> None
     assert not StorageEvent.objects.exists()
 
 
-@pytest.mark.parametrize("path", [f"{CANDIDATE_ID}/history/", f"{CANDIDATE_ID}/?version=1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{CANDIDATE_ID}/history/",
+        f"{CANDIDATE_ID}/?version=1",
+        "?ordering=added",
+        "?ordering=changed",
+        "?changed_after=0",
+    ],
+)
 def test_without_a_log_nothing_is_told_of_the_past(
     elsewhere: None, api: APIClient, path: str
 ) -> None:
