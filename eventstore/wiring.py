@@ -111,7 +111,7 @@ _snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
 _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
 _room = DjangoWaitingRoom(clock=timezone.now)
-_local = LocalEventPublisher()
+_local = LocalEventPublisher(missed=lambda: repair_once.again())
 _projections: dict[str, Projection] = {}
 _projectors: dict[str, Projector] = {}
 _models: dict[str, type[models.Model]] = {}
@@ -600,6 +600,8 @@ def _repair(delivery: Delivery) -> Repair:
 def repair_all() -> None:
     """For a process that has given its first command: the one before may have died in its last.
 
+    And for one whose delivery failed for a reason that says nothing of the event.
+
     What a commit was not delivered of is found and made good, within bounds.
     """
     for name in _deliveries:
@@ -612,6 +614,6 @@ def repair_all() -> None:
             logger.warning("%s lags by %d streams: run manage.py follow --once", name, streams)
 
 
-repair_once = OnceInBackground(repair_all)
+repair_once: OnceInBackground = OnceInBackground(repair_all)
 _on_commit = OnCommitPublisher(_local, then=lambda: repair_once.start())
 _in_transaction = InTransactionPublisher(then=lambda: repair_once.start())

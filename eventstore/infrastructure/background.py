@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from threading import Lock, Thread
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 from eventstore.application.parking import described
 from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
@@ -20,9 +20,10 @@ def told(error: Exception) -> str:
 
 
 class OnceInBackground:
-    """Runs `act` in a thread of its own when it is first started, and never again.
+    """Runs `act` in a thread of its own when it is first started, and later starts do nothing.
 
-    Nobody waits for it, and nobody fails with it.
+    The next one runs it anew where the database was away or locked meanwhile, or `again` was
+    called. Nobody waits for it, and nobody fails with it.
     """
 
     def __init__(self, act: Callable[[], object]) -> None:
@@ -37,9 +38,16 @@ class OnceInBackground:
             self.begun = True
         Thread(target=self._run, name=self._act.__name__, daemon=True).start()
 
+    def again(self) -> None:
+        """There is something to do since it was begun."""
+        self.begun = False
+
     def _run(self) -> None:
         try:
             self._act()
+        except (InterfaceError, OperationalError) as error:
+            logger.error("%s will be tried again: %s", self._act.__name__, told(error))
+            self.again()
         except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
             logger.error("%s failed in the background: %s", self._act.__name__, told(error))
         finally:

@@ -29,6 +29,8 @@ from eventstore.infrastructure.tables import ProjectionTable
 SCHEMA = "replay"
 LOCK_TIMEOUT = "1200ms"
 """Longer than deadlock_timeout, at which an autovacuum makes way for who waits."""
+CHECKPOINT_TIMEOUT = "10s"
+"""For a follower's batch to end. Nobody who reads or gives commands waits for that."""
 _LOCK = int.from_bytes(b"evreplay", "big") >> 1
 _BLOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 _INDEXES = """
@@ -204,6 +206,14 @@ class _Rebuild:
     def swapped(self) -> Iterator[None]:
         try:
             with transaction.atomic(), connection.cursor() as cursor:
+                # First that no follower begins another batch: it passes by who has a checkpoint,
+                # and never holds the table while it waits for one.
+                cursor.execute(f"SET LOCAL lock_timeout = '{CHECKPOINT_TIMEOUT}'")
+                cursor.execute(
+                    "SELECT FROM eventstore_checkpoint WHERE projection = ANY(%s) "
+                    "ORDER BY projection FOR UPDATE",
+                    [list(self._tables)],
+                )
                 # Whoever waits behind us waits no longer than this either.
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 served = ", ".join(f'"{table.name}"' for table in self._tables.values())

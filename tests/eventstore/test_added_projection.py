@@ -35,7 +35,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Iterator["models.Manager[Any]"]:
     with isolate_apps("candidates"):
         for block in re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL):
             exec(block, code)
-    model = code["Score"]
+    model = code["NewestScore"]
     with connection.schema_editor() as editor:
         editor.create_model(model)
     yield model._default_manager

@@ -256,7 +256,7 @@ def test_with_a_follower_events_lag_that_lie_behind_the_checkpoint() -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_a_checkpoint_of_another_log_needs_a_person() -> None:
-    checkpoints().replace("candidates", position=10**9, schema=1)
+    checkpoints().replace("candidates", position=10**9, schema=CANDIDATES)
     with pytest.raises(CommandError, match="older backup"):
         status()
     answer = Client().get("/readyz?projections=1")

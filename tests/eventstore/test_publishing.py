@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from queue import Queue
 from threading import Thread, current_thread
 from uuid import uuid4
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.test import override_settings
 
 from candidates.application.commands import NoteOnCandidate
@@ -179,6 +180,46 @@ def test_what_a_process_does_on_the_side_it_does_once(caplog: pytest.LogCaptureF
     assert record.getMessage().startswith(
         f"act failed in the background: RuntimeError at {__name__}"
     )
+
+
+def test_it_does_it_again_where_the_database_was_away_or_there_is_more_to_do() -> None:
+    runs: Queue[Thread] = Queue()
+    failures = [OperationalError("the database is locked")]
+
+    def act() -> None:
+        runs.put(current_thread())
+        if failures:
+            raise failures.pop()
+
+    once = OnceInBackground(act)
+    for _ in range(2):
+        once.start()
+        runs.get(timeout=30).join(timeout=30)
+    once.start()
+    assert once.begun
+    assert runs.empty()
+    once.again()
+    once.start()
+    runs.get(timeout=30).join(timeout=30)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_that_met_a_locked_database_has_what_was_lost_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise OperationalError("the database is locked")
+
+    looked: list[bool] = []
+    monkeypatch.setattr(repair_once, "begun", True)
+    monkeypatch.setattr(repair_once, "start", lambda: looked.append(not repair_once.begun))
+    candidate_service().handle(add(candidate_id=None), RITA)
+    with monkeypatch.context() as patched:
+        patched.setattr(DjangoProjectionRows, "advance", locked)
+        result = candidate_service().handle(add(candidate_id=None), RITA)
+    assert looked == [False, True]
+    repair_all()
+    assert CandidateProjection.objects.filter(pk=result.candidate_id).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
@@ -23,6 +24,8 @@ from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service
 from eventstore.application import replay as replaying
 from eventstore.application.commands import CommandContext
+from eventstore.infrastructure import rebuild_postgresql
+from eventstore.wiring import checkpoints
 from tests.factories import add, noted
 from tests.read_models import (
     LIVES,
@@ -337,6 +340,27 @@ def test_a_reader_that_does_not_let_go_keeps_the_old_rows(
         assert rows() == old
         assert not [trace for trace in traces() if trace == "replay"]
     mended(new, before)
+
+
+@on_postgresql
+def test_a_follower_with_much_to_do_makes_way_between_two_batches(
+    old_and_new: tuple[dict[str, Any], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, new = old_and_new
+    monkeypatch.setattr(replaying, "PAUSES", (0.0,))
+    monkeypatch.setattr(rebuild_postgresql, "LOCK_TIMEOUT", "100ms")
+
+    def batch(number: int) -> None:
+        """One that takes longer than a replay waits for the table, and the next at its heels."""
+        with checkpoints().claimed("candidates") as checkpoint:
+            if checkpoint is not None:
+                CandidateProjection.objects.update(version=F("version"))
+                Event().wait(0.3)
+
+    with at_work([Worker(batch)]):
+        replay()
+
+    assert rows() == new
 
 
 @on_postgresql

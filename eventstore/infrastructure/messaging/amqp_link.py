@@ -4,6 +4,7 @@ pika does everything in the thread that runs its loop. Here that thread does not
 heartbeats go on while a batch is written, and a peer that has fallen silent is noticed.
 """
 
+import logging
 from collections.abc import Callable
 from threading import Condition, Thread
 from typing import Any
@@ -11,7 +12,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pika import SelectConnection, URLParameters
 from pika.channel import Channel
-from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed
+from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, ConnectionClosedByClient
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT = 5
 """Seconds. A peer that says nothing for this and five more is taken for dead."""
@@ -76,10 +79,6 @@ class Link:
             self.close()
             raise LinkLost(self.lost)
 
-    def notify(self) -> None:
-        with self.changed:
-            self.changed.notify_all()
-
     def call(self, act: Callable[[Channel], object]) -> None:
         """Soon, in the loop's thread. Raises LinkLost."""
         with self.changed:
@@ -121,10 +120,14 @@ class Link:
             self._lose(error)
 
     def _close(self) -> None:
-        if not self._connection.is_closing and not self._connection.is_closed:
+        # One that is still being opened ends by its timeouts: pika 1.4 fails on closing it.
+        if self._connection.is_open:
             self._connection.close()
 
     def _opened(self, _: object) -> None:
+        if self.lost:
+            self._connection.close()
+            return
         self._connection.channel(on_open_callback=self._channel_opened)
 
     def _channel_opened(self, channel: Channel) -> None:
@@ -147,12 +150,16 @@ class Link:
 
     def _lose(self, reason: str | BaseException) -> None:
         with self.changed:
-            self.lost = self.lost or _described(reason)
+            if not self.lost:
+                self.lost = _described(reason)
             self.changed.notify_all()
 
 
 def _described(reason: str | BaseException) -> str:
-    """What the broker said itself is told; what a library says may name hosts and users."""
+    """What anybody may know: whole texts name hosts and users, and are for who reads the log."""
+    if isinstance(reason, ConnectionClosedByClient):
+        return "the connection is closed"
+    logger.warning("A connection to RabbitMQ is lost: %s: %s", type(reason).__name__, reason)
     if isinstance(reason, (ConnectionClosed, ChannelClosed)):
-        return f"the broker ended it: {reason.reply_code} {reason.reply_text}"
+        return f"the broker ended it: {reason.reply_code} {reason.reply_text.partition(' ')[0]}"
     return f"the broker is out of reach ({type(reason).__name__})"

@@ -10,9 +10,10 @@ Partitions that are added later move keys, so that a stream's messages are in tw
 come out of order: whoever applies them has to notice gaps.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -37,6 +38,8 @@ from eventstore.infrastructure.messaging.message import MEDIA_TYPE
 CONFIRMED_WITHIN = 8.0
 ANSWERED_WITHIN = 5.0
 """Seconds that the cluster has for a batch of messages, and for a question."""
+CLOSED_WITHIN = 5.0
+"""Seconds for the last commits and the farewell."""
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
 _HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", MEDIA_TYPE.encode())]
 _CLIENT: dict[str, Any] = {
@@ -252,89 +255,119 @@ class KafkaPublisher:
                 return
 
 
+class _Session:
+    """One membership of the group, and what its callbacks have told. What is lost stays lost."""
+
+    def __init__(self, bus: Kafka, group: str, partitions: Sequence[int] | None) -> None:
+        topics = [bus.topic, group]
+        bus.ensure(*topics)
+        self.received: dict[tuple[str, int], int] = {}
+        """Of each partition the offset behind the last message handed out, until it is said."""
+        self.assigned = partitions is not None
+        self.lost = ""
+        self.consumer = Consumer(
+            {
+                **_CONSUMER,
+                **bus.configuration,
+                "group.id": group,
+                "error_cb": self._failed,
+                "on_commit": self._committed,
+            }
+        )
+        if partitions is None:
+            self.consumer.subscribe(topics, on_assign=self._given, on_revoke=self._taken)
+        else:
+            self.consumer.assign([TopicPartition(topic, n) for topic in topics for n in partitions])
+
+    def body(self, message: Message) -> bytes | None:
+        """None for what is no message: a topic may be missing that only others may make."""
+        if (error := message.error()) is not None:
+            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._lose(error)
+            return None
+        place = str(message.topic()), int(message.partition() or 0)
+        self.received[place] = int(message.offset() or 0) + 1
+        return message.value() or b""
+
+    def commit(self) -> None:
+        """Not waited for: a cluster that has fallen silent would be waited for without end.
+
+        What fails is told by and by, and comes again. Raises KafkaException.
+        """
+        offsets = [TopicPartition(*place, offset) for place, offset in self.received.items()]
+        self.received.clear()
+        self.consumer.commit(offsets=offsets, asynchronous=True)
+
+    def close(self) -> None:
+        """What was said before is sent before; who cannot by then is left to the library."""
+        thread = Thread(target=self.consumer.close, name="kafka", daemon=True)
+        thread.start()
+        thread.join(CLOSED_WITHIN)
+
+    def _given(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.assigned = True
+
+    def _taken(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """What was handed out of them is somebody else's now, who receives it again."""
+        for one in partitions:
+            self.received.pop((one.topic, one.partition), None)
+
+    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None:
+            self._lose(error)
+
+    def _failed(self, error: KafkaError) -> None:
+        """What the library cannot put right by itself, or will not for a while."""
+        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._lose(error)
+
+    def _lose(self, error: KafkaError) -> None:
+        self.lost = self.lost or _described(error)
+
+
 class KafkaConsumer:
     def __init__(self, bus: Kafka, group: str, partitions: Collection[int] | None) -> None:
         self._bus = bus
         self._group = group
-        self._chosen = None if partitions is None else sorted(partitions)
-        self._consumer: Consumer | None = None
-        self._received: dict[tuple[str, int], int] = {}
-        """Of each partition the offset behind the last message handed out."""
-        self._assigned = False
-        self._lost = ""
+        self._partitions = None if partitions is None else sorted(partitions)
+        self._session: _Session | None = None
 
     def receive(self, *, limit: int, wait: float) -> Sequence[bytes]:
-        try:
-            consumer = self._connected()
-            first = consumer.poll(wait)
+        with self._joined() as session:
+            first = session.consumer.poll(wait)
             more = first is not None and limit > 1
-            rest = consumer.consume(limit - 1, timeout=0) if more else []
-        except KafkaException as error:
-            raise self._not_received(_described(error.args[0])) from error
-        messages = [] if first is None else [first, *rest]
-        bodies = [body for message in messages if (body := self._body(message)) is not None]
-        if self._lost:
-            raise self._not_received(self._lost)
-        return bodies
+            rest = session.consumer.consume(limit - 1, timeout=0) if more else []
+            messages = [] if first is None else [first, *rest]
+            return [body for one in messages if (body := session.body(one)) is not None]
 
     def acknowledge(self) -> None:
-        if self._consumer is None or not self._received:
-            return
-        offsets = [
-            TopicPartition(topic, partition, offset)
-            for (topic, partition), offset in self._received.items()
-        ]
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            raise self._not_received(_described(error.args[0])) from error
-        self._received.clear()
+        if self._session is not None and self._session.received:
+            with self._joined() as session:
+                session.commit()
 
     def drained(self) -> bool:
-        try:
-            consumer = self._connected()
-            return self._assigned and self._at_end(consumer)
-        except KafkaException as error:
-            raise self._not_received(_described(error.args[0])) from error
+        with self._joined() as session:
+            return session.assigned and self._at_end(session.consumer)
 
     def close(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        self._received.clear()
-        self._assigned, self._lost = False, ""
-        if consumer is not None:
-            consumer.close()
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
-    def _connected(self) -> Consumer:
-        if self._consumer is None:
-            topics = [self._bus.topic, self._group]
-            self._bus.ensure(*topics)
-            consumer = Consumer(
-                {
-                    **_CONSUMER,
-                    **self._bus.configuration,
-                    "group.id": self._group,
-                    "error_cb": self._failed,
-                }
-            )
-            if self._chosen is None:
-                consumer.subscribe(topics, on_assign=self._given, on_revoke=self._taken)
-            else:
-                consumer.assign(
-                    [TopicPartition(topic, one) for topic in topics for one in self._chosen]
-                )
-                self._assigned = True
-            self._consumer = consumer
-        return self._consumer
-
-    def _body(self, message: Message) -> bytes | None:
-        """None for what is no message: a topic may be missing that only others may make."""
-        if (error := message.error()) is not None:
-            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                self._lost = self._lost or _described(error)
-            return None
-        place = str(message.topic()), int(message.partition() or 0)
-        self._received[place] = int(message.offset() or 0) + 1
-        return message.value() or b""
+    @contextmanager
+    def _joined(self) -> Iterator[_Session]:
+        """A membership that is lost is told once; then there is a new one."""
+        try:
+            if self._session is None:
+                self._session = _Session(self._bus, self._group, self._partitions)
+            session = self._session
+            yield session
+        except KafkaException as error:
+            self.close()
+            raise NotReceived(reason=_described(error.args[0])) from error
+        if session.lost:
+            self.close()
+            raise NotReceived(reason=session.lost)
 
     def _at_end(self, consumer: Consumer) -> bool:
         assigned = consumer.assignment()
@@ -348,23 +381,6 @@ class KafkaConsumer:
             for position, kept in zip(consumer.position(assigned), committed, strict=True)
             for place in [(kept.topic, kept.partition)]
         )
-
-    def _given(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assigned = True
-
-    def _taken(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """What was handed out of them is somebody else's now, who receives it again."""
-        for one in partitions:
-            self._received.pop((one.topic, one.partition), None)
-
-    def _failed(self, error: KafkaError) -> None:
-        """What the library cannot put right by itself, or will not for a while."""
-        if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._lost = _described(error)
-
-    def _not_received(self, reason: str) -> NotReceived:
-        self.close()
-        return NotReceived(reason=reason)
 
 
 def _described(error: KafkaError) -> str:

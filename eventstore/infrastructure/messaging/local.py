@@ -17,11 +17,12 @@ class LocalEventPublisher:
     """Calls every subscriber in turn. One that fails is logged and does not stop the next.
 
     The events are stored by then, so a failure is never the command's: a projection that missed
-    them mends itself from the log.
+    them mends itself from the log. `missed` hears of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, missed: Callable[[], object] = lambda: None) -> None:
         self._handlers: list[EventHandler] = []
+        self._missed = missed
 
     def subscribe(self, handler: EventHandler) -> None:
         self._handlers.append(handler)
@@ -40,6 +41,7 @@ class LocalEventPublisher:
                     events[0].position,
                     described(error),
                 )
+                self._missed()
 
 
 class OnCommitPublisher:
