@@ -116,7 +116,7 @@ class ConsumedProjection:
         if self.seen_at is None or now - self.seen_at > PATIENCE:
             yield f"{self.name}: {_silent('consumer', self.seen_at)}. Start `manage.py consume`."
         elif self.blocked_by:
-            yield f"{self.name}: nothing is received: {self.blocked_by}. It is tried again and again."
+            yield f"{self.name}: nothing comes: {self.blocked_by}. It is tried again and again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

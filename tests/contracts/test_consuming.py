@@ -32,7 +32,7 @@ from eventstore.application.received import PATIENCE, ReceivedDelivery, WaitingS
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import AnotherLog, UndecodableMessage
 from eventstore.infrastructure.memory import InMemoryParkedStreams, InMemoryWaitingRoom
-from eventstore.infrastructure.messaging.memory import MemoryConsumer
+from eventstore.infrastructure.messaging.memory import MemoryEventConsumer
 from eventstore.infrastructure.messaging.message import decode, redacted
 from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.wiring import mapper
@@ -534,7 +534,7 @@ def test_acknowledged_is_only_what_is_handled(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(MemoryConsumer, "acknowledge", die)
+        patched.setattr(MemoryEventConsumer, "acknowledge", die)
         with pytest.raises(KeyboardInterrupt):
             world.consume()
     assert (world.version(stream), world.left()) == (8, 8)

@@ -251,9 +251,9 @@ def test_a_consumer_that_the_broker_gives_nothing_shows(fed: Fed, client: Client
     consume()
     Checkpoint.objects.filter(pk="candidates").update(blocked_by="the broker is out of reach")
     assert problems(client) == [
-        "candidates: nothing is received: the broker is out of reach. It is tried again and again."
+        "candidates: nothing comes: the broker is out of reach. It is tried again and again."
     ]
-    with pytest.raises(CommandError, match="candidates: nothing is received"):
+    with pytest.raises(CommandError, match="candidates: nothing comes"):
         status()
     consume()
     assert problems(client) == []
