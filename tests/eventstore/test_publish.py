@@ -182,7 +182,9 @@ def test_what_a_broker_has_no_queue_for_shows_where_operators_look(client: Clien
             told = f"publisher: from position {end()} on: no queue takes"
             answer = client.get("/readyz?projections=1")
             assert answer.status_code == 503
-            assert any(problem.startswith(told) for problem in answer.json()["problems"])
+            problems = answer.json()["problems"]
+            assert any(problem.startswith(told) for problem in problems)
+            assert any("`manage.py consume` makes those of its group" in one for one in problems)
             with pytest.raises(CommandError, match=told):
                 call_command("eventstore_status", stdout=io.StringIO())
             assert client.get("/readyz").status_code == 200

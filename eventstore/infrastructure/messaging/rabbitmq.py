@@ -166,7 +166,8 @@ class _Publishing(Link):
     ) -> None:
         with self.changed:
             reason = f"no queue takes {method.routing_key} ({method.reply_text})"
-            self._sending.returned(str(properties.message_id), reason)
+            advice = "`manage.py consume` makes those of its group"
+            self._sending.returned(str(properties.message_id), f"{reason}: {advice}")
 
     def _answered(self, frame: "Method[Any]") -> None:
         answer, sending = frame.method, self._sending
