@@ -539,6 +539,7 @@ def consumer_status() -> ConsumerStatus | None:
                 waiting=count.messages if count else 0,
                 waiting_since=count.oldest if count else None,
                 seen_at=checkpoint.seen_at,
+                blocked_by=checkpoint.blocked_by,
             )
         )
     return ConsumerStatus(projections=projections, strays=_room.count_strays())
@@ -552,18 +553,21 @@ def event_bus() -> EventBus:
     url, topic = settings.EVENT_BUS_URL, settings.EVENT_BUS_TOPIC
     partitions = settings.EVENT_BUS_PARTITIONS
     scheme = url.partition(":")[0]
+    connect: Callable[..., EventBus]
     if scheme in ("amqp", "amqps"):
         from eventstore.infrastructure.messaging.rabbitmq import RabbitMQ
 
-        try:
-            return RabbitMQ(url, encode=message_encoder, topic=topic, partitions=partitions)
-        except ValueError as error:
-            raise ImproperlyConfigured(f"EVENT_BUS_URL: {error}") from None
-    if scheme == "kafka":
+        connect = RabbitMQ
+    elif scheme == "kafka":
         from eventstore.infrastructure.messaging.kafka import Kafka
 
-        return Kafka(url, encode=message_encoder, topic=topic, partitions=partitions)
-    raise ImproperlyConfigured("EVENT_BUS_URL is not set: there is no broker to talk to.")
+        connect = Kafka
+    else:
+        raise ImproperlyConfigured("EVENT_BUS_URL is not set: there is no broker to talk to.")
+    try:
+        return connect(url, encode=message_encoder, topic=topic, partitions=partitions)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"EVENT_BUS_URL: {error}") from None
 
 
 def relay(

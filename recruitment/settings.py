@@ -30,7 +30,17 @@ def wrapping_key(text: str) -> bytes:
     return key
 
 
-DEBUG: bool = env.bool("DEBUG", default=False)
+def flag(name: str) -> bool:
+    """Strictly: `env.bool` takes what it does not know for false, `READ_ONLY=enabled` as well."""
+    text = env.str(name, default="false").lower()
+    if text in ("true", "on", "yes", "y", "1"):
+        return True
+    if text in ("false", "off", "no", "n", "0", ""):
+        return False
+    raise ImproperlyConfigured(f"{name} is {text!r}; it is true or false.")
+
+
+DEBUG = flag("DEBUG")
 SECRET_KEY: str = env.str("SECRET_KEY", default="insecure-for-development-only" if DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
@@ -64,10 +74,10 @@ def score_threshold(text: str) -> float:
 
 SCORE_THRESHOLD = score_threshold(env.str("SCORE_THRESHOLD", default="75"))
 # Whether a command on a candidate has to say in If-Match which version it was decided on.
-REQUIRE_IF_MATCH: bool = env.bool("REQUIRE_IF_MATCH", default=False)
+REQUIRE_IF_MATCH = flag("REQUIRE_IF_MATCH")
 
 # Whether commands are refused: for backups and upgrades, and for a system that only consumes.
-READ_ONLY: bool = env.bool("READ_ONLY", default=False)
+READ_ONLY = flag("READ_ONLY")
 
 DELIVERIES = ("on_commit", "in_transaction", "follow", "bus")
 

@@ -1,9 +1,10 @@
 """Receives what a broker holds for this system and has read models built from it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
+from uuid import UUID
 
 from eventstore.application.intake import Intake
 from eventstore.application.ports import (
@@ -27,6 +28,8 @@ LAST_WAIT = 0.2
 """Seconds for a message that may be on its way, where what is there is to be drained."""
 RETRY = 1.0
 """Seconds between two looks for parked streams that are due and gaps that did not close."""
+LOOK = 5.0
+"""Seconds after which a look is broken off: a feed that does not answer takes its time."""
 OVERDUE = 100
 """Streams with such a gap that are mended at one look."""
 FIRST_RECONNECT = 0.5
@@ -69,6 +72,8 @@ class Consumption:
         self._stopped = stopped
         self._beat_at = self._retry_at = monotonic()
         self._reconnect_in = FIRST_RECONNECT
+        self._obstacle: str | None = None
+        """As the checkpoints have it; None: whatever is there from before."""
 
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, until what the broker holds by now is handled.
@@ -86,6 +91,7 @@ class Consumption:
                 if once:
                     raise
                 logger.warning("%s. Trying again in %.1f s", error, self._reconnect_in)
+                self._tell(error.reason)
                 self._wait(self._reconnect_in)
                 self._reconnect_in = min(2 * self._reconnect_in, LONGEST_RECONNECT)
 
@@ -113,6 +119,7 @@ class Consumption:
         """True when, with `once`, the broker holds no more."""
         while self._go_on():
             bodies = consumer.receive(limit=BATCH, wait=LAST_WAIT if once else WAIT)
+            self._tell("")
             if bodies:
                 self._intake.take(bodies)
                 # Not before: what is not committed has to come again.
@@ -124,16 +131,29 @@ class Consumption:
         return False
 
     def _look_after(self) -> None:
-        if self._monotonic() < self._retry_at:
+        begun = self._monotonic()
+        if begun < self._retry_at:
             return
-        self._retry_at = self._monotonic() + RETRY
+        for delivery, stream_id in self._overdue():
+            delivery.retry(stream_id)
+            if not self._go_on() or self._monotonic() - begun > LOOK:
+                break
+        # Messages have as much time as this took.
+        self._retry_at = self._monotonic() + max(RETRY, self._monotonic() - begun)
+
+    def _overdue(self) -> Iterator[tuple[ReceivedDelivery, UUID]]:
         for delivery in self._deliveries:
-            while (due := self._parked.due(delivery.name, limit=1)) and self._go_on():
-                delivery.retry(due[0].stream_id)
+            while due := self._parked.due(delivery.name, limit=1):
+                yield delivery, due[0].stream_id
             before = self._clock() - PATIENCE
             for stream_id in self._room.overdue(delivery.name, before=before, limit=OVERDUE):
-                if self._go_on():
-                    delivery.retry(stream_id)
+                yield delivery, stream_id
+
+    def _tell(self, obstacle: str) -> None:
+        if obstacle != self._obstacle:
+            for delivery in self._deliveries:
+                self._checkpoints.block(delivery.name, obstacle)
+            self._obstacle = obstacle
 
     def _wait(self, seconds: float) -> None:
         end = self._monotonic() + seconds

@@ -101,6 +101,8 @@ class ConsumedProjection:
     """When the oldest of those came; None where none waits."""
     seen_at: datetime | None
     """The last heartbeat of a consumer."""
+    blocked_by: str
+    """Why the broker gives it nothing; empty where it does."""
 
     def troubles(self, now: datetime) -> Iterator[str]:
         """What needs a person, in words; nothing where all is well."""
@@ -113,6 +115,8 @@ class ConsumedProjection:
             )
         if self.seen_at is None or now - self.seen_at > PATIENCE:
             yield f"{self.name}: {_silent('consumer', self.seen_at)}. Start `manage.py consume`."
+        elif self.blocked_by:
+            yield f"{self.name}: nothing comes: {self.blocked_by}. It is tried again and again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

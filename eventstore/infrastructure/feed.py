@@ -1,9 +1,9 @@
 """The event feed of another system, over HTTP."""
 
 from collections.abc import Iterator
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 from uuid import UUID
 
 import msgspec
@@ -25,6 +25,14 @@ class _Page(msgspec.Struct):
     results: list[msgspec.Raw]
 
 
+class _NoRedirects(HTTPRedirectHandler):
+    """They are errors: followed, they would take the token wherever they lead."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_open = build_opener(_NoRedirects).open
 _page = msgspec.json.Decoder(_Page)
 _event = msgspec.json.Decoder(_Event)
 
@@ -63,8 +71,8 @@ class HTTPEventFeed:
             headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"},
         )
         try:
-            with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
+            with _open(request, timeout=TIMEOUT) as answer:
                 results = _page.decode(answer.read()).results
             return [(_event.decode(body), bytes(body)) for body in results]
-        except (URLError, OSError, msgspec.MsgspecError, ValueError) as error:
+        except (OSError, HTTPException, msgspec.MsgspecError, ValueError) as error:
             raise FeedUnavailable(reason=str(error)) from error

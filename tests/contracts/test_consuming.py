@@ -32,7 +32,7 @@ from eventstore.application.received import PATIENCE, ReceivedDelivery, WaitingS
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import AnotherLog, UndecodableMessage
 from eventstore.infrastructure.memory import InMemoryParkedStreams, InMemoryWaitingRoom
-from eventstore.infrastructure.messaging.memory import MemoryConsumer
+from eventstore.infrastructure.messaging.memory import MemoryEventConsumer
 from eventstore.infrastructure.messaging.message import decode, redacted
 from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.wiring import mapper
@@ -48,13 +48,17 @@ RITA = Metadata(actor="rita", door="api")
 class Feed:
     """The other system's log, as it is given over the network."""
 
-    def __init__(self, read: Callable[..., list[RecordedEvent]]) -> None:
-        self._read = read
+    def __init__(self, world: "World") -> None:
+        self._read = world.model.store.read_stream
+        self._clock = world.clock
         self.asked: list[tuple[UUID, int, int]] = []
         self.down = False
+        self.seconds = 0.0
+        """That an answer takes."""
 
     def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
         self.asked.append((stream_id, after, until))
+        self._clock.advance(seconds=self.seconds)
         if self.down:
             raise FeedUnavailable(reason="timed out")
         return [body_of(one) for one in self._read(stream_id, after=after, until=until)]
@@ -291,7 +295,7 @@ def test_one_event_that_never_came_is_named_alone(world: World) -> None:
 
 
 def test_what_never_came_is_asked_for_where_there_is_a_feed(world: World) -> None:
-    world.feed = Feed(world.model.store.read_stream)
+    world.feed = Feed(world)
     torn = world.stored()
     world.sent(*torn[:2], *torn[4:])
     world.consume()
@@ -304,7 +308,7 @@ def test_what_never_came_is_asked_for_where_there_is_a_feed(world: World) -> Non
 
 
 def test_a_feed_that_does_not_answer_is_asked_again_later(world: World) -> None:
-    world.feed = Feed(world.model.store.read_stream)
+    world.feed = Feed(world)
     world.feed.down = True
     torn = world.stored()
     world.sent(torn[0], *torn[2:])
@@ -316,6 +320,24 @@ def test_a_feed_that_does_not_answer_is_asked_again_later(world: World) -> None:
     world.clock.advance(seconds=DELAYS[0].total_seconds())
     world.consume()
     assert (world.version(torn), world.waiting, world.parked()) == (8, 0, [])
+
+
+def test_a_feed_that_takes_its_time_holds_up_no_messages(world: World) -> None:
+    world.feed = feed = Feed(world)
+    feed.down, feed.seconds = True, 10.0
+    torn = [world.stored() for _ in range(4)]
+    world.sent(*(one for stream in torn for one in (stream[0], *stream[2:])))
+    world.consume()
+    world.clock.advance(seconds=PATIENCE.total_seconds())
+    whole = world.stored()
+
+    def stopped() -> bool:
+        if feed.asked:
+            world.sent(*whole)
+        return world.version(whole) > 0
+
+    world.consumption(stopped=stopped).run()
+    assert len(feed.asked) == 1
 
 
 def test_a_message_that_cannot_be_read_parks_its_stream_and_others_go_on(world: World) -> None:
@@ -512,7 +534,7 @@ def test_acknowledged_is_only_what_is_handled(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(MemoryConsumer, "acknowledge", die)
+        patched.setattr(MemoryEventConsumer, "acknowledge", die)
         with pytest.raises(KeyboardInterrupt):
             world.consume()
     assert (world.version(stream), world.left()) == (8, 8)
@@ -561,6 +583,20 @@ def test_a_broker_that_is_away_is_tried_again_and_the_heart_beats_on(world: Worl
     assert seen_at is not None
     assert world.clock.now - seen_at <= timedelta(seconds=HEARTBEAT + 1)
     assert seen_at > started
+
+
+def test_that_the_broker_is_away_shows_until_it_is_back(world: World) -> None:
+    stream = world.stored()
+    world.sent(*stream)
+    shown: list[str] = []
+
+    def stopped() -> bool:
+        shown.append(world.model.checkpoints.all()[world.model.projection.name].blocked_by)
+        return world.version(stream) > 0
+
+    world.consumption(Unreachable(world, tries=2), stopped=stopped).run()
+    assert list(dict.fromkeys(shown)) == ["", "connection refused"]
+    assert shown[-1] == ""
 
 
 def test_who_only_drains_says_that_the_broker_is_away(world: World) -> None:

@@ -17,7 +17,7 @@ from django.test import override_settings
 from eventstore.wiring import event_bus
 from tests.contracts.buses import RabbitMQBus
 from tests.contracts.test_event_bus import ids
-from tests.eventstore.test_consume import System, database, migrated, shown_here, system
+from tests.eventstore.test_consume import System, database, migrated, newest, shown_here, system
 from tests.eventstore.test_follow import stop
 from tests.eventstore.test_publish import (
     Broker,
@@ -66,27 +66,34 @@ def test_a_publisher_killed_between_confirm_and_checkpoint_publishes_twice_and_l
     assert same_rows(system)
 
 
-def test_a_connection_that_is_cut_silently_is_noticed_told_and_made_anew(
+def test_connections_that_are_cut_silently_are_noticed_told_and_made_anew(
     broker: Broker, system: System
 ) -> None:
     with broker.group("others"):
         pass
-    with running("manage.py", "publish", **broker.environment) as process:
+    with (
+        running("manage.py", "publish", **broker.environment) as publisher,
+        running("manage.py", "consume", **system.environment) as consumer,
+    ):
         grow(5, notes=1)
         until(lambda: position() == end())
+        until(lambda: system.versions() == newest(), seconds=60)
         broker.bus.cut()
         grow(5, notes=1)
         until(blocked_by, seconds=60)
         assert position() < end()
         with pytest.raises(CommandError, match=r"publisher: from position \d+ on: "):
             call_command("eventstore_status", stdout=io.StringIO())
+        until(system.blocked_by, seconds=60)
         broker.bus.mend()
         until(lambda: position() == end(), seconds=60)
         until(lambda: not blocked_by())
-        stop(process, signal.SIGTERM)
-    with closing(event_bus().consumer("others")) as consumer:
-        assert is_the_log(read(consumer, ids(log())))
-    system.consume("--once")
+        until(lambda: system.versions() == newest(), seconds=60)
+        assert not system.blocked_by()
+        stop(publisher, signal.SIGTERM)
+        stop(consumer, signal.SIGTERM)
+    with closing(event_bus().consumer("others")) as others:
+        assert is_the_log(read(others, ids(log())))
     assert same_rows(system)
 
 

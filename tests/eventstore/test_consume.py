@@ -19,7 +19,7 @@ from django.db import models
 from candidates.models import CandidateProjection
 from candidates.wiring import statistics
 from eventstore.infrastructure.messaging.partitions import partition_of
-from eventstore.models import ParkedStream, StorageEvent, WaitingMessage
+from eventstore.models import Checkpoint, ParkedStream, StorageEvent, WaitingMessage
 from eventstore.wiring import message_encoder
 from recruitment.demo.loading import load
 from tests.contracts.buses import kafka_bus
@@ -99,6 +99,12 @@ class System:
         """Candidates, and what is shown of them. Other projections are written with these."""
         statement = f"SELECT id, version FROM {CandidateProjection._meta.db_table}"
         return {UUID(hex=id): version for id, version in self.asked(statement)}
+
+    def blocked_by(self) -> str:
+        """Why the broker gives it nothing."""
+        statement = f"SELECT max(blocked_by) FROM {Checkpoint._meta.db_table}"
+        ((obstacle,),) = self.asked(statement)
+        return str(obstacle)
 
     def ever_waited(self) -> bool:
         """Whether a message was ever out of its turn: numbers once drawn are remembered."""

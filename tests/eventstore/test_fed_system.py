@@ -4,6 +4,8 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socketserver import StreamRequestHandler, TCPServer
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -245,6 +247,18 @@ def test_a_consumer_that_died_shows(fed: Fed, client: Client) -> None:
         status()
 
 
+def test_a_consumer_that_the_broker_gives_nothing_shows(fed: Fed, client: Client) -> None:
+    consume()
+    Checkpoint.objects.filter(pk="candidates").update(blocked_by="the broker is out of reach")
+    assert problems(client) == [
+        "candidates: nothing comes: the broker is out of reach. It is tried again and again."
+    ]
+    with pytest.raises(CommandError, match="candidates: nothing comes"):
+        status()
+    consume()
+    assert problems(client) == []
+
+
 def test_rows_of_another_schema_and_parked_streams_show(fed: Fed, client: Client) -> None:
     consume()
     Checkpoint.objects.filter(pk="candidates").update(schema=9)
@@ -316,6 +330,30 @@ def test_a_feed_that_cannot_be_read_is_an_error_with_its_reason(live_server: Liv
         list(HTTPEventFeed("http://127.0.0.1:1/", token="no").pages())
     with pytest.raises(FeedUnavailable, match=r"malformed|invalid|JSON"):
         list(HTTPEventFeed(f"{live_server.url}/admin/login/", token="no").pages())
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"nonsense\r\n\r\n", "nonsense"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "IncompleteRead"),
+        # Whoever is named there would be shown the token.
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", "302"),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_with_its_reason(answer: bytes, reason: str) -> None:
+    class Answering(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(answer)
+
+    with TCPServer(("127.0.0.1", 0), Answering) as server:
+        asked = Thread(target=server.handle_request)
+        asked.start()
+        feed = HTTPEventFeed(f"http://127.0.0.1:{server.server_address[1]}/", token="secret")
+        with pytest.raises(FeedUnavailable, match=reason):
+            list(feed.pages())
+        asked.join()
 
 
 def test_a_new_system_begins_with_the_feed_and_goes_on_with_messages(

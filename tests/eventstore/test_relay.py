@@ -17,7 +17,7 @@ from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryCheckpoints, InMemoryEventStore
-from eventstore.infrastructure.messaging.memory import MemoryPublisher
+from eventstore.infrastructure.messaging.memory import MemoryEventPublisher
 from tests.contracts.buses import MemoryBus
 from tests.contracts.conftest import Clock
 from tests.factories import added, noted
@@ -87,7 +87,7 @@ def world() -> World:
     return World()
 
 
-class RefusesSome(MemoryPublisher):
+class RefusesSome(MemoryEventPublisher):
     """As a broker does that has no queue for these streams."""
 
     def __init__(self, broker: MemoryBus, *streams: UUID) -> None:
@@ -119,7 +119,7 @@ def test_a_long_log_goes_in_batches(world: World) -> None:
     world.stored(notes=2 * BATCH + 7)
     sizes: list[int] = []
 
-    class Counts(MemoryPublisher):
+    class Counts(MemoryEventPublisher):
         def publish(self, events: Sequence[RecordedEvent]) -> None:
             sizes.append(len(events))
             super().publish(events)
@@ -175,7 +175,7 @@ def test_a_broker_that_is_away_is_asked_ever_less_often_and_its_heart_beats(worl
     world.broker.cut()
     tries, beats = [], []
 
-    class Counts(MemoryPublisher):
+    class Counts(MemoryEventPublisher):
         def publish(self, events: Sequence[RecordedEvent]) -> None:
             tries.append(world.clock.now.timestamp())
             super().publish(events)
@@ -217,7 +217,7 @@ def test_of_two_that_publish_the_same_one_moves_the_checkpoint_and_the_other_let
 ) -> None:
     world.stored(notes=4)
 
-    class IsOvertaken(MemoryPublisher):
+    class IsOvertaken(MemoryEventPublisher):
         def publish(self, events: Sequence[RecordedEvent]) -> None:
             super().publish(events)
             world.checkpoints.move(CHECKPOINT, expected=0, position=2)
@@ -277,7 +277,7 @@ def test_what_is_relayed_while_a_group_is_made_reaches_it_all_the_same(world: Wo
     """Before its queues are there, or after: one of the two brings it."""
     world.stored(notes=3)
 
-    class Late(MemoryPublisher):
+    class Late(MemoryEventPublisher):
         def publish(self, events: Sequence[RecordedEvent]) -> None:
             if "late" not in world.broker.groups:
                 world.stored()

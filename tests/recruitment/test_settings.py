@@ -64,6 +64,14 @@ def test_calls_are_limited_by_scope_where_a_limit_is_set() -> None:
     assert start("API_THROTTLES", **NEEDED).stdout == f"{dict.fromkeys(limits)}\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("true", True), ("On", True), ("1", True), ("False", False), ("0", False), ("", False)],
+)
+def test_a_switch_is_on_or_off(text: str, meant: bool) -> None:
+    assert start("READ_ONLY", **NEEDED, READ_ONLY=text).stdout == f"{meant}\n"
+
+
 def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
     assert start("EVENT_BUS_URL", **NEEDED).stdout == "\n"
     for url in (
@@ -84,6 +92,9 @@ def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
         ({"PERSONAL_DATA_KEYS": f"{KEY},no base64"}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
         ({"EVENT_DELIVERY": "later"}, "EVENT_DELIVERY is 'later'; it is one of on_commit, in_tran"),
         ({"EVENT_DELIVERY": ""}, "EVENT_DELIVERY is ''"),
+        ({"READ_ONLY": "enabled"}, "READ_ONLY is 'enabled'; it is true or false"),
+        ({"REQUIRE_IF_MATCH": "2"}, "REQUIRE_IF_MATCH is '2'; it is true or false"),
+        ({"DEBUG": "tru"}, "DEBUG is 'tru'; it is true or false"),
         ({"SCORE_THRESHOLD": "high"}, "SCORE_THRESHOLD is 'high'"),
         ({"SCORE_THRESHOLD": "7o5"}, "SCORE_THRESHOLD is '7o5'"),
         ({"SCORE_THRESHOLD": "75,0"}, "SCORE_THRESHOLD is '75,0'"),

@@ -82,7 +82,10 @@ def configuration(url: str) -> dict[str, Any]:
 
 
 class Kafka:
-    """`encode` makes the encoder, once a publisher needs it."""
+    """`encode` makes the encoder, once a publisher needs it.
+
+    Raises ValueError for options that librdkafka does not understand.
+    """
 
     def __init__(
         self,
@@ -94,20 +97,27 @@ class Kafka:
     ) -> None:
         self._encode = encode
         self.configuration = configuration(url)
+        try:
+            # Without a server it connects to none; else each client would fail on its own.
+            Producer({**_PRODUCER, **self.configuration, "bootstrap.servers": ""})
+        except KafkaException as error:
+            raise ValueError(error.args[0].str().strip()) from None
         self.topic = topic
         self.partitions = partitions
 
-    def publisher(self, group: str | None = None) -> "KafkaPublisher":
+    def publisher(self, group: str | None = None) -> "KafkaEventPublisher":
         topic = self.topic if group is None else self.group(group)
-        return KafkaPublisher(self, self._encode, topic)
+        return KafkaEventPublisher(self, self._encode, topic)
 
-    def consumer(self, group: str, partitions: Collection[int] | None = None) -> "KafkaConsumer":
+    def consumer(
+        self, group: str, partitions: Collection[int] | None = None
+    ) -> "KafkaEventConsumer":
         """Kafka shares the partitions among the consumers of a group by itself.
 
         To consumers that name theirs it gives them without asking who else has them: nobody takes
         over from these, and two of one partition receive everything twice.
         """
-        return KafkaConsumer(self, self.group(group), partitions)
+        return KafkaEventConsumer(self, self.group(group), partitions)
 
     def group(self, name: str) -> str:
         """The consumer group, and the topic that is its own."""
@@ -175,7 +185,7 @@ class _Batch:
         return self.confirmed == self._size
 
 
-class KafkaPublisher:
+class KafkaEventPublisher:
     """Waits until all replicas in sync have each message.
 
     Partitions confirm each for itself, so what counts is the prefix without a hole.
@@ -317,7 +327,7 @@ class _Session:
         self.lost = self.lost or _described(error)
 
 
-class KafkaConsumer:
+class KafkaEventConsumer:
     def __init__(self, bus: Kafka, group: str, partitions: Collection[int] | None) -> None:
         self._bus = bus
         self._group = group

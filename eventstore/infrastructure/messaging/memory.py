@@ -16,7 +16,7 @@ class _Queue:
     """Of one group and partition."""
 
     bodies: deque[bytes] = field(default_factory=deque)
-    holder: "MemoryConsumer | None" = None
+    holder: "MemoryEventConsumer | None" = None
     """Who receives from it; the others of its group wait for their turn."""
     received: int = 0
     """How many from the left its holder has, and has not acknowledged."""
@@ -33,14 +33,16 @@ class MemoryBroker:
         self.outage = ""
         """Why nobody reaches the broker; empty while everybody does."""
 
-    def publisher(self, group: str | None = None) -> "MemoryPublisher":
+    def publisher(self, group: str | None = None) -> "MemoryEventPublisher":
         if group is not None:
             self._declare(group)
-        return MemoryPublisher(self, self.encode, group)
+        return MemoryEventPublisher(self, self.encode, group)
 
-    def consumer(self, group: str, partitions: Collection[int] | None = None) -> "MemoryConsumer":
+    def consumer(
+        self, group: str, partitions: Collection[int] | None = None
+    ) -> "MemoryEventConsumer":
         self._declare(group)
-        return MemoryConsumer(self, group, partitions)
+        return MemoryEventConsumer(self, group, partitions)
 
     def _declare(self, group: str) -> None:
         with self.changed:
@@ -54,7 +56,7 @@ class MemoryBroker:
             self.changed.notify_all()
 
 
-class MemoryPublisher:
+class MemoryEventPublisher:
     def __init__(
         self,
         broker: MemoryBroker,
@@ -83,7 +85,7 @@ class MemoryPublisher:
         """It holds nothing."""
 
 
-class MemoryConsumer:
+class MemoryEventConsumer:
     def __init__(
         self, broker: MemoryBroker, group: str, partitions: Collection[int] | None
     ) -> None:

@@ -55,11 +55,13 @@ class RabbitMQ:
         self.partitions = partitions
         self.exchange = f"{topic}.of-{partitions}"
 
-    def publisher(self, group: str | None = None) -> "RabbitMQPublisher":
-        return RabbitMQPublisher(self, self._encode, group)
+    def publisher(self, group: str | None = None) -> "RabbitMQEventPublisher":
+        return RabbitMQEventPublisher(self, self._encode, group)
 
-    def consumer(self, group: str, partitions: Collection[int] | None = None) -> "RabbitMQConsumer":
-        return RabbitMQConsumer(self, group, partitions)
+    def consumer(
+        self, group: str, partitions: Collection[int] | None = None
+    ) -> "RabbitMQEventConsumer":
+        return RabbitMQEventConsumer(self, group, partitions)
 
     def queue(self, group: str, partition: int) -> str:
         return f"{self.topic}.{group}.{partition}-of-{self.partitions}"
@@ -164,7 +166,8 @@ class _Publishing(Link):
     ) -> None:
         with self.changed:
             reason = f"no queue takes {method.routing_key} ({method.reply_text})"
-            self._sending.returned(str(properties.message_id), reason)
+            advice = "`manage.py consume` makes those of its group"
+            self._sending.returned(str(properties.message_id), f"{reason}: {advice}")
 
     def _answered(self, frame: "Method[Any]") -> None:
         answer, sending = frame.method, self._sending
@@ -189,7 +192,7 @@ def _publish(channel: Channel, messages: Sequence[_Outgoing]) -> None:
         )
 
 
-class RabbitMQPublisher:
+class RabbitMQEventPublisher:
     """Waits until the broker has every message on its disks, with windows of 500 on their way.
 
     Confirms of different queues overtake one another, so what counts is the prefix without a hole.
@@ -298,7 +301,7 @@ class _Consuming(Link):
             self.changed.notify_all()
 
 
-class RabbitMQConsumer:
+class RabbitMQEventConsumer:
     """Acknowledges by number, never hands back: what is handed back comes behind what follows."""
 
     def __init__(self, bus: RabbitMQ, group: str, partitions: Collection[int] | None) -> None:

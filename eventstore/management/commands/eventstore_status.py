@@ -127,13 +127,15 @@ def _as_text(
             ("", f"parked {one.parked}, {schema}, follower {_seen(one)}"),
         ]
     if publisher:
-        blocked = f", blocked {publisher.blocked_by}" if publisher.blocked_by else ""
-        lines += [("publisher", _behind(publisher, "events")), ("", _seen(publisher) + blocked)]
+        lines += [
+            ("publisher", _behind(publisher, "events")),
+            ("", _seen(publisher) + _blocked(publisher)),
+        ]
     for fed in consumer.projections if consumer else ():
         schema = f"schema {fed.stored_schema} of {fed.schema}"
         lines += [
             (fed.name, f"received {fed.received}, {fed.waiting} messages waiting{_since(fed)}"),
-            ("", f"parked {fed.parked}, {schema}, consumer {_seen(fed)}"),
+            ("", f"parked {fed.parked}, {schema}, consumer {_seen(fed)}{_blocked(fed)}"),
         ]
     if consumer:
         lines.append(("stray messages", str(consumer.strays)))
@@ -150,6 +152,10 @@ def _since(one: ProjectionStatus | PublisherStatus | ConsumedProjection) -> str:
 
 def _seen(one: ProjectionStatus | PublisherStatus | ConsumedProjection) -> str:
     return f"seen {one.seen_at:%Y-%m-%d %H:%M:%S %Z}" if one.seen_at else "seen never"
+
+
+def _blocked(one: PublisherStatus | ConsumedProjection) -> str:
+    return f", blocked {one.blocked_by}" if one.blocked_by else ""
 
 
 def _troubles(status: wiring.LogStatus, missing: list[str], now: datetime) -> Iterator[str]:
