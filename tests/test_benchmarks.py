@@ -15,7 +15,8 @@ FIELDS = ["name", "ours", "limit", "ratio", "unit", "target", "met"]
 
 
 @pytest.mark.parametrize(
-    "name", ["append", "rehydrate", "read", "command", "replay", "lists", "publish", "consume"]
+    "name",
+    ["append", "rehydrate", "read", "command", "replay", "live", "lists", "publish", "consume"],
 )
 def test_a_benchmark_prints_one_figure_a_line(name: str) -> None:
     figures = [json.loads(line) for line in run(name, "--json").splitlines()]

@@ -8,7 +8,17 @@ import sys
 
 from tests.benchmarks.databases import default_urls, fresh
 
-NAMES = ("append", "rehydrate", "read", "command", "replay", "lists", "publish", "consume")
+NAMES = (
+    "append",
+    "rehydrate",
+    "read",
+    "command",
+    "replay",
+    "live",
+    "lists",
+    "publish",
+    "consume",
+)
 
 
 def main() -> int:
