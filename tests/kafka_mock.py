@@ -5,6 +5,7 @@ its addresses; every line `<topic> <partitions>` that it reads makes a topic, wh
 """
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -64,6 +65,8 @@ class Cluster:
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
+        # Its threads go on for a moment, and would still answer.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def thaw(self) -> None:
         self._process.send_signal(signal.SIGCONT)
