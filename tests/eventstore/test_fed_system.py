@@ -338,7 +338,10 @@ def test_a_feed_that_cannot_be_read_is_an_error_with_its_reason(live_server: Liv
         (b"nonsense\r\n\r\n", "nonsense"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "IncompleteRead"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"results": [{"logposition": "0", "sequence": "1"}]}', "gives 0"),
-        (b'HTTP/1.1 200 OK\r\n\r\n{"results": [{"logposition": "x", "sequence": "1"}]}', "matching"),
+        (
+            b'HTTP/1.1 200 OK\r\n\r\n{"results": [{"logposition": "x", "sequence": "1"}]}',
+            "matching",
+        ),
         # Whoever is named there would be shown the token.
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", "302"),
     ],
