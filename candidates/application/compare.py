@@ -27,12 +27,6 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", unaccented).casefold().split())
 
 
-def email_key(email: str) -> str:
-    """In any case the same address."""
-    stripped = email.strip()
-    return (stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)).casefold()
-
-
 def phone_key(phone: str) -> str:
     """The digits alone, as ASCII; an international prefix 00 counts as +, and (0) as nothing."""
     if "(0)" in phone:

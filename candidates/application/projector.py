@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, assert_never, cast
 
-from candidates.application.compare import email_key, phone_key, search_key
+from candidates.application.compare import phone_key, search_key
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
@@ -109,7 +109,7 @@ class CandidateProjector:
 
 
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
-    """The profile, the known values lifted out of it, and the keys they are compared by."""
+    """The profile, the known values lifted out of it, and the text that is searched."""
     columns: dict[str, Any] = {"profile": profile, "tags": [], **_NOTHING_LIFTED}
     for key, value in profile.items():
         if column := _LIFTED.get(key):
@@ -121,13 +121,11 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     tags = profile.get("tags")
     if isinstance(tags, (list, tuple)):
         columns["tags"] = [text for tag in tags if (text := lifted(tag))]
-    email, phone = columns["email"], columns["phone"]
-    columns["email_key"] = email_key(email)[:LIFTED_LENGTH] if email else ""
-    columns["phone_key"] = phone_key(phone)[:LIFTED_LENGTH] if phone else ""
+    phone = columns["phone"]
     searchable = (
         name,
-        email,
-        columns["phone_key"],
+        columns["email"],
+        phone_key(phone) if phone else "",
         columns["applied_position"],
         columns["location"],
         columns["external_id"],

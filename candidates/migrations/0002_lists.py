@@ -59,6 +59,8 @@ class Migration(migrations.Migration):
             model_name="candidateprojection",
             name="candidates_phone",
         ),
+        migrations.RemoveField(model_name="candidateprojection", name="email_key"),
+        migrations.RemoveField(model_name="candidateprojection", name="phone_key"),
         migrations.AddIndex(
             model_name="candidateprojection",
             index=models.Index(fields=["source", "added_position"], name="candidates_source"),

@@ -40,7 +40,8 @@ _INDEXES = """
     WHERE indrelid = %s::regclass ORDER BY con.contype = 'p' DESC NULLS LAST, indexrelid"""
 _STATISTICS = """
     SELECT format('ALTER TABLE {new} ALTER COLUMN %%I SET STATISTICS %%s', attname, attstattarget)
-    FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0"""
+    FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0 AND NOT attisdropped"""
 _GRANTS = """
     SELECT format('GRANT %%s ON {new} TO %%s%%s', privilege_type,
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from candidates.application.compare import (
-    email_key,
     folded,
     phone_key,
     search_key,
@@ -145,8 +144,8 @@ def test_the_profile_stays_exactly_as_typed_beside_what_is_lifted() -> None:
     }
     row = shown(added(profile=profile))
     assert row["profile"] == profile
-    assert (row["email"], row["email_key"]) == ("Ann@Example.ORG", "ann@example.org")
-    assert (row["phone"], row["phone_key"]) == ("+49 (0)30 / 12-34", "49301234")
+    assert row["email"] == "Ann@Example.ORG"
+    assert row["phone"] == "+49 (0)30 / 12-34"
     assert (row["tags"], row["owner"]) == (["a", "7"], "")
     assert row["applied_position"] == "Engineer"
     assert len(row["resume_url"]) == LIFTED_LENGTH
@@ -176,7 +175,6 @@ def test_other_names_stay_apart() -> None:
 
 
 def test_email_and_phone_are_compared_in_any_spelling() -> None:
-    assert email_key(" ANN@Example.org") == email_key("ann@example.org ")
     assert phone_key("+49 30 1234") == phone_key("0049-30/1234") == "49301234"
     assert phone_key("٠٣٠ ١٢") == phone_key("０３０ １２") == "03012"
     assert phone_key("+49 (0) 30 / 12-34") == phone_key("0049(0)30-1234") == "49301234"

@@ -63,7 +63,7 @@ def test_delivered_one_by_one_the_row_shows_the_stream(read_model: ReadModel) ->
     (row,) = read_model.look()
     assert shown(read_model) == [8]
     assert (row["status"], row["score"]) == ("REJECTED", 88.0)
-    assert (row["name"], row["email_key"]) == ("Ann B.", "ann@example.org")
+    assert (row["name"], row["search_key"]) == ("Ann B.", " ann b. ann@example.org")
     assert (row["rejection_note"], row["invited_at"]) == ("gone", None)
     assert row["standby_at"] is not None
     assert read_model.look() == rebuilt(read_model)
