@@ -38,7 +38,7 @@ from recruitment.tokens import issue
 from tests.contracts.buses import MemoryBus, body_of
 from tests.contracts.conftest import Clock
 from tests.eventstore.test_message import LOG
-from tests.factories import added, invited, noted
+from tests.factories import added, erased, invited, noted
 from tests.read_models import LIVES, RITA, appended
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -214,6 +214,24 @@ def test_what_cannot_be_read_is_skipped_by_hand(fed: Fed) -> None:
     for name in projections():
         call_command("parked", "skip", name, str(first.stream_id), stdout=io.StringIO())
     assert shown() == {first.stream_id: 3}
+    assert not WaitingMessage.objects.exists()
+
+
+def test_an_erasure_behind_what_cannot_be_read_is_let_through_by_hand(fed: Fed) -> None:
+    first, second, third, last = fed.stored(added(), noted(), noted(), erased())
+    poison = json.loads(body_of(second)) | {"type": "candidate.promoted"}
+    fed.sent(first)
+    consume()
+    fed.bus.put("readers", 0, json.dumps(poison).encode())
+    fed.sent(third, last)
+    consume()
+    assert CandidateProjection.objects.get().profile != {}
+    WaitingMessage.objects.update(kept_at="2026-01-01T00:00Z")
+    consume()
+    for name in projections():
+        call_command("parked", "skip", name, str(first.stream_id), stdout=io.StringIO())
+    row = CandidateProjection.objects.get()
+    assert (row.version, row.status, row.profile) == (4, "ERASED", {})
     assert not WaitingMessage.objects.exists()
 
 
