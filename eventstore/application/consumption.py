@@ -11,6 +11,7 @@ from eventstore.application.ports import (
     Checkpoints,
     EventConsumer,
     EventFeed,
+    FeedUnavailable,
     NotReceived,
     ParkedStreams,
     WaitingRoom,
@@ -35,6 +36,8 @@ OVERDUE = 100
 FIRST_RECONNECT = 0.5
 LONGEST_RECONNECT = 10.0
 """Seconds from a lost connection to the next try, twice as many each time."""
+GIVE_UP = 120.0
+"""Seconds without a page of the feed: a limit on its calls is one a minute at least."""
 _NAP = 0.2
 
 
@@ -98,17 +101,32 @@ class Consumption:
     def bootstrap(self, feed: EventFeed) -> None:
         """Handle all of the log as the feed gives it.
 
-        What is recorded meanwhile is held by the broker, to which this group is known before.
-        Raises FeedUnavailable, AnotherLog, and NotReceived where the broker is out of reach.
+        What is recorded meanwhile is held by the broker, to which this group is known before. A
+        feed that fails on the way, or has enough of us for a while, is asked again.
+
+        Raises FeedUnavailable where there is no first page, or no next one within `GIVE_UP`
+        seconds, AnotherLog, and NotReceived where the broker is out of reach.
         """
         self._start()
         with closing(self._connect()) as consumer:
             # A broker makes what holds the messages of a group when the group first asks.
             consumer.drained()
-        for bodies in feed.pages():
-            if not self._go_on():
+        position, pause, progress_at = 0, FIRST_RECONNECT, self._monotonic()
+        while self._go_on():
+            try:
+                for page in feed.pages(after=position):
+                    if not self._go_on():
+                        return
+                    self._intake.take(page.bodies)
+                    position, pause, progress_at = page.last, FIRST_RECONNECT, self._monotonic()
+            except FeedUnavailable as error:
+                if not position or self._monotonic() - progress_at > GIVE_UP:
+                    raise
+                logger.warning("%s. Trying again in %.1f s", error, pause)
+                self._wait(pause)
+                pause = min(2 * pause, LONGEST_RECONNECT)
+            else:
                 return
-            self._intake.take(bodies)
 
     def _start(self) -> None:
         for delivery in self._deliveries:

@@ -367,14 +367,20 @@ class WaitingRoom(Protocol):
     def count_strays(self) -> int: ...
 
 
+class FeedPage(NamedTuple):
+    last: int
+    """The position of its last event; what follows is behind it."""
+    bodies: list[bytes]
+
+
 class EventFeed(Protocol):
     """Another system's log, asked for messages over the network."""
 
     def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
         """Bodies of the stream's events with `after < version <= until`. Raises FeedUnavailable."""
 
-    def pages(self) -> Iterator[list[bytes]]:
-        """All of the log as bodies, in its order, to its end of now. Raises FeedUnavailable."""
+    def pages(self, *, after: int) -> Iterator[FeedPage]:
+        """The log behind `after`, in its order, to its end of now. Raises FeedUnavailable."""
 
 
 @dataclass(eq=False, kw_only=True)

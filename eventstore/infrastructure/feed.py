@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from http.client import HTTPException
+from typing import Annotated, TypeAlias
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 from uuid import UUID
 
 import msgspec
 
-from eventstore.application.ports import FeedUnavailable
+from eventstore.application.ports import FeedPage, FeedUnavailable
 
 TIMEOUT = 10.0
 """Seconds without a byte."""
@@ -16,13 +17,19 @@ PAGE = 1000
 """Events of one answer, the most that the feed gives."""
 
 
+_Number = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+
+
 class _Event(msgspec.Struct):
-    logposition: str
-    sequence: str
+    logposition: _Number
+    sequence: _Number
 
 
 class _Page(msgspec.Struct):
     results: list[msgspec.Raw]
+
+
+_Told: TypeAlias = list[tuple[_Event, bytes]]
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -47,24 +54,25 @@ class HTTPEventFeed:
     def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
         return [
             body
-            for page in self._pages({"subject": str(stream_id)})
-            for version, body in page
-            if after < version <= until
+            for page in self._pages({"subject": str(stream_id)}, after=0)
+            for event, body in page
+            if after < int(event.sequence) <= until
         ]
 
-    def pages(self) -> Iterator[list[bytes]]:
-        for page in self._pages({}):
-            yield [body for _, body in page]
+    def pages(self, *, after: int) -> Iterator[FeedPage]:
+        for page in self._pages({}, after=after):
+            yield FeedPage(_last(page), [body for _, body in page])
 
-    def _pages(self, wanted: dict[str, str]) -> Iterator[list[tuple[int, bytes]]]:
-        """`(version, body)` of each event, to the end that the log has by then."""
-        after = "0"
-        while page := self._asked({**wanted, "after": after, "limit": str(PAGE)}):
+    def _pages(self, wanted: dict[str, str], *, after: int) -> Iterator[_Told]:
+        """To the end that the log has by then."""
+        while page := self._asked({**wanted, "after": str(after), "limit": str(PAGE)}):
             # By position and not by the link, which names the host as seen from over there.
-            after = page[-1][0].logposition
-            yield [(int(event.sequence), body) for event, body in page]
+            before, after = after, _last(page)
+            if after <= before:
+                raise FeedUnavailable(reason=f"behind position {before} it gives {after}")
+            yield page
 
-    def _asked(self, parameters: dict[str, str]) -> list[tuple[_Event, bytes]]:
+    def _asked(self, parameters: dict[str, str]) -> _Told:
         # The scheme is http or https: the settings accept no other.
         request = Request(  # noqa: S310
             f"{self._url}?{urlencode(parameters)}",
@@ -76,3 +84,7 @@ class HTTPEventFeed:
             return [(_event.decode(body), bytes(body)) for body in results]
         except (OSError, HTTPException, msgspec.MsgspecError, ValueError) as error:
             raise FeedUnavailable(reason=str(error)) from error
+
+
+def _last(page: _Told) -> int:
+    return int(page[-1][0].logposition)

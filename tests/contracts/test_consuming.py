@@ -14,6 +14,7 @@ from django.db import transaction
 
 from eventstore.application.consumption import (
     FIRST_RECONNECT,
+    GIVE_UP,
     LONGEST_RECONNECT,
     Consumption,
 )
@@ -22,6 +23,7 @@ from eventstore.application.intake import Intake
 from eventstore.application.parking import DELAYS
 from eventstore.application.ports import (
     EventConsumer,
+    FeedPage,
     FeedUnavailable,
     Message,
     NotReceived,
@@ -50,6 +52,8 @@ class Feed:
 
     def __init__(self, world: "World") -> None:
         self._read = world.model.store.read_stream
+        self._all = world.model.store.read_all
+        self._failed: set[int] = set()
         self._clock = world.clock
         self.asked: list[tuple[UUID, int, int]] = []
         self.down = False
@@ -63,8 +67,14 @@ class Feed:
             raise FeedUnavailable(reason="timed out")
         return [body_of(one) for one in self._read(stream_id, after=after, until=until)]
 
-    def pages(self) -> Iterator[list[bytes]]:
-        raise NotImplementedError
+    def pages(self, *, after: int) -> Iterator[FeedPage]:
+        """One event at a time, and it fails once in front of each but the first."""
+        for number, recorded in enumerate(self._all(after=after, limit=100)):
+            met = recorded.position in self._failed
+            if self.down or ((number or after) and not met):
+                self._failed.add(recorded.position)
+                raise FeedUnavailable(reason="HTTP Error 429: Too Many Requests")
+            yield FeedPage(recorded.position, [body_of(recorded)])
 
 
 class World:
@@ -616,6 +626,31 @@ def test_a_connection_that_is_lost_while_receiving_is_made_anew(world: World) ->
 
     world.consumption(stopped=stopped).run()
     assert (world.version(stream), world.left()) == (8, 0)
+
+
+def test_a_feed_that_fails_on_the_way_is_gone_on_with(world: World) -> None:
+    streams = [world.stored(), world.stored()]
+    world.consumption().bootstrap(Feed(world))
+    assert [world.version(stream) for stream in streams] == [8, 8]
+    assert world.naps
+
+
+def test_a_feed_that_stays_away_is_told(world: World) -> None:
+    world.stored()
+    feed = Feed(world)
+    feed.down = True
+    with pytest.raises(FeedUnavailable, match="429"):
+        world.consumption().bootstrap(feed)
+    assert world.naps == []
+    started = world.clock.now
+
+    def stopped() -> bool:
+        feed.down = world.clock.now > started
+        return False
+
+    with pytest.raises(FeedUnavailable, match="429"):
+        world.consumption(stopped=stopped).bootstrap(feed)
+    assert GIVE_UP < (world.clock.now - started).total_seconds() < GIVE_UP + 2 * LONGEST_RECONNECT
 
 
 def test_what_waits_for_two_projections_is_kept_for_each(world: World) -> None:

@@ -79,6 +79,17 @@ def test_a_queue_that_others_made_in_another_way_is_told_by_the_brokers_code(
     assert told == "the broker ended it: 406 PRECONDITION_FAILED"
 
 
+def test_a_connection_that_we_end_is_none_that_is_lost(
+    rabbitmq: RabbitMQBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = stored(versions=1)
+    with closing(rabbitmq.consumer("readers")) as consumer, closing(rabbitmq.publisher()) as sender:
+        joined(consumer)
+        sender.publish(events)
+        received(rabbitmq, consumer, len(events))
+    assert caplog.text == ""
+
+
 def test_who_may_not_log_in_is_told_so_without_a_name(caplog: pytest.LogCaptureFixture) -> None:
     parts = urlsplit(rabbitmq_url())
     stranger = parts._replace(netloc=f"mallory:s3cret@{parts.hostname}:{parts.port or 5672}")

@@ -12,7 +12,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pika import SelectConnection, URLParameters
 from pika.channel import Channel
-from pika.exceptions import AMQPError, ChannelClosed, ConnectionClosed, ConnectionClosedByClient
+from pika.exceptions import (
+    AMQPError,
+    ChannelClosed,
+    ChannelClosedByClient,
+    ConnectionClosed,
+    ConnectionClosedByClient,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +163,7 @@ class Link:
 
 def _described(reason: str | BaseException) -> str:
     """What anybody may know: whole texts name hosts and users, and are for who reads the log."""
-    if isinstance(reason, ConnectionClosedByClient):
+    if isinstance(reason, (ChannelClosedByClient, ConnectionClosedByClient)):
         return "the connection is closed"
     logger.warning("A connection to RabbitMQ is lost: %s: %s", type(reason).__name__, reason)
     if isinstance(reason, (ConnectionClosed, ChannelClosed)):
