@@ -132,10 +132,13 @@ def _bare_postgresql() -> None:
             for row in _rows(table, _folded(_read_postgresql(reading.connection))):
                 copy.write_row(row)
         gc.enable()
-        for index in CandidateProjection._meta.indexes:
-            fields = ", ".join(index.fields)
-            driver.execute(f"CREATE INDEX {BARE}_{index.name} ON {BARE} ({fields})")
-        driver.execute(f"ALTER TABLE {BARE} ADD PRIMARY KEY (id)")
+        # Those of the served table, the one for searches included.
+        definitions = driver.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s", [table.name]
+        ).fetchall()
+        for index, definition in definitions:
+            statement = definition.replace(f" {index} ", f" {BARE}_{index} ", 1)
+            driver.execute(statement.replace(f".{table.name} ", f".{BARE} ", 1))
 
 
 def _read_postgresql(driver: psycopg.Connection[Any]) -> Iterator[tuple[Any, ...]]:
