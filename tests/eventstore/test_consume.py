@@ -38,6 +38,8 @@ from tests.deliveries import rows
 print([rows(), statistics()])
 """
 
+HIRING = Path(__file__).resolve().parents[3] / "shared" / "data"
+
 
 def written() -> None:
     """A history as another system's log and our own commands tell it."""
@@ -136,6 +138,17 @@ def test_a_history_is_shown_elsewhere_as_it_is_shown_here(system: System) -> Non
     publish("--from", "0", "--group", "readers")
     system.consume("--once")
     assert system.shown() == shown_here()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not HIRING.is_dir(), reason="the hiring log is not beside the project")
+def test_the_hiring_log_is_shown_elsewhere_as_it_is_shown_here(system: System) -> None:
+    files = [str(HIRING / "hiring_log.csv.gz"), "--map", str(HIRING / "hiring_map.json")]
+    call_command("import_history", *files, stdout=io.StringIO(), stderr=io.StringIO())
+    publish("--once")
+    system.consume("--once")
+    assert system.shown() == shown_here()
+    assert system.counted(StorageEvent) == 0
 
 
 def test_killed_between_the_rows_and_the_acknowledgement_it_goes_on_as_if_nothing_had_been(
