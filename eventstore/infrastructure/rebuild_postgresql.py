@@ -5,7 +5,6 @@ final ones from the start, and whatever a killed run left behind goes with the s
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -22,6 +21,7 @@ from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerD
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
+from eventstore.infrastructure.indexes_postgresql import make_alike
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.streams import EVERY_ID, IdRange, StreamReader, UnreadableStream
 from eventstore.infrastructure.tables import ProjectionTable
@@ -33,15 +33,6 @@ CHECKPOINT_TIMEOUT = "10s"
 """For a follower's batch to end. Nobody who reads or gives commands waits for that."""
 _LOCK = int.from_bytes(b"evreplay", "big") >> 1
 _BLOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
-_INDEXES = """
-    SELECT pg_get_indexdef(indexrelid), quote_ident(conname), pg_get_constraintdef(con.oid)
-    FROM pg_index LEFT JOIN pg_constraint AS con
-        ON con.conindid = indexrelid AND con.conrelid = indrelid AND con.contype IN ('p', 'u', 'x')
-    WHERE indrelid = %s::regclass ORDER BY con.contype = 'p' DESC NULLS LAST, indexrelid"""
-_STATISTICS = """
-    SELECT format('ALTER TABLE {new} ALTER COLUMN %%I SET STATISTICS %%s', attname, attstattarget)
-    FROM pg_attribute
-    WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0 AND NOT attisdropped"""
 _GRANTS = """
     SELECT format('GRANT %%s ON {new} TO %%s%%s', privilege_type,
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
@@ -114,8 +105,7 @@ class _Rebuild:
         except UnreadableStream as error:
             self._explain(error.stream_id)
             raise
-        with ThreadPoolExecutor(len(self._tables)) as pool:
-            list(pool.map(_index, self._tables.values()))
+        make_alike(self._tables.values(), schema=SCHEMA)
         return loaded
 
     def _range(self, ids: IdRange, progress: Callable[[int], object]) -> Loaded:
@@ -277,28 +267,6 @@ def _kind(field: "models.Field[Any, Any]", own: BaseDatabaseWrapper) -> str:
 
 def _listed(table: ProjectionTable) -> str:
     return ", ".join(f'"{column}"' for column in table.columns)
-
-
-def _index(table: ProjectionTable) -> None:
-    """As the served table has it: also what somebody added by hand."""
-    with own_connection() as own, own.cursor() as cursor:
-        cursor.execute(
-            "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
-            [table.name],
-        )
-        (schema,) = cursor.fetchone()
-        cursor.execute(_INDEXES, [table.name])
-        new = f'{SCHEMA}."{table.name}"'
-        for definition, constraint, rule in cursor.fetchall():
-            if constraint is not None:
-                cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
-                continue
-            head, _, tail = definition.partition(" USING ")
-            cursor.execute(f"{head.rpartition(f' ON {schema}.')[0]} ON {new} USING {tail}", None)
-        cursor.execute(_STATISTICS.format(new=new), [table.name])
-        for (statement,) in cursor.fetchall():
-            cursor.execute(statement)
-        cursor.execute(f"ANALYZE {new}")
 
 
 def _exchange(cursor: Any, table: ProjectionTable) -> None:
