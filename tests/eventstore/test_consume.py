@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from confluent_kafka import Producer
 from django.core.management import call_command
-from django.db import models
+from django.db import connection, models
 
 from candidates.models import CandidateProjection
 from candidates.wiring import statistics
@@ -140,7 +140,7 @@ def test_a_history_is_shown_elsewhere_as_it_is_shown_here(system: System) -> Non
     assert system.shown() == shown_here()
 
 
-@pytest.mark.long
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it is written on PostgreSQL")
 @pytest.mark.skipif(not HIRING.is_dir(), reason="the hiring log is not beside the project")
 def test_the_hiring_log_is_shown_elsewhere_as_it_is_shown_here(system: System) -> None:
     files = [str(HIRING / "hiring_log.csv.gz"), "--map", str(HIRING / "hiring_map.json")]
