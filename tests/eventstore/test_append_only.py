@@ -74,7 +74,7 @@ else:
 def log(db: None) -> list[tuple[object, ...]]:
     metadata = Metadata(actor="rita", door="api")
     event_store().append("candidate", uuid4(), [added(), noted()], expected=0, metadata=metadata)
-    return list(StorageEvent.objects.values_list())
+    return list(StorageEvent.objects.order_by("position").values_list())
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
@@ -85,7 +85,7 @@ def test_no_statement_changes_the_log(log: list[tuple[object, ...]], statement: 
         connection.cursor() as cursor,
     ):
         cursor.execute(statement)
-    assert list(StorageEvent.objects.values_list()) == log
+    assert list(StorageEvent.objects.order_by("position").values_list()) == log
 
 
 def test_the_orm_cannot_either(log: list[tuple[object, ...]]) -> None:
@@ -94,7 +94,7 @@ def test_the_orm_cannot_either(log: list[tuple[object, ...]]) -> None:
     for change in (newest.save, newest.delete, StorageEvent.objects.all().delete):
         with pytest.raises(DatabaseError, match="never changed"), transaction.atomic():
             change()
-    assert list(StorageEvent.objects.values_list()) == log
+    assert list(StorageEvent.objects.order_by("position").values_list()) == log
 
 
 def test_nobody_puts_an_event_at_a_position_of_his_choice(log: list[tuple[object, ...]]) -> None:
@@ -106,7 +106,7 @@ def test_nobody_puts_an_event_at_a_position_of_his_choice(log: list[tuple[object
         transaction.atomic(),
     ):
         forged.save(force_insert=True)
-    assert list(StorageEvent.objects.values_list()) == log
+    assert list(StorageEvent.objects.order_by("position").values_list()) == log
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL refuses every position")

@@ -122,7 +122,7 @@ def test_keys_are_rotated_without_touching_events() -> None:
     with keys(1):
         ids = [stored().stream_id for _ in range(3)]
         event_store().erase_personal_data(ids[2])
-        events = list(StorageEvent.objects.values_list())
+        events = list(StorageEvent.objects.order_by("position").values_list())
     with keys(2, 1):
         ids.append(stored().stream_id)
         assert rotate() == "rotated 2 keys, 1 were under the newest key already"
@@ -130,7 +130,7 @@ def test_keys_are_rotated_without_touching_events() -> None:
     with keys(2):
         notes = [event_store().read_stream(id)[1].event.text for id in ids]  # type: ignore[attr-defined]
     assert notes == ["called back", "called back", "", "called back"]
-    assert list(StorageEvent.objects.values_list())[: len(events)] == events
+    assert list(StorageEvent.objects.order_by("position").values_list())[: len(events)] == events
 
 
 def test_without_the_wrapping_key_nothing_is_lost_and_the_key_is_named() -> None:
