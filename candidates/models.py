@@ -22,7 +22,8 @@ def _lifted() -> "models.CharField[str, str]":
 REASONS = {r.value: r.value.replace("_", " ").capitalize() for r in RejectionReason}
 """In words."""
 ASKED = 8
-"""Letters: the index goes through a list for each, while those who have so many are few."""
+"""Letters or digits: the index goes through a list for each, while few have so many. The last
+ones, since what stands in front is a country's prefix or the like and is in many."""
 SHORTEST_PHONE = 4
 """Digits: fewer would find half of everybody."""
 
@@ -45,7 +46,7 @@ class SearchedInOrder(models.Index):
 
 
 def _contains(text: str, asked: str) -> models.Q:
-    """Has this text, of which the index is asked for the last letters of a part."""
+    """Has this text, of which the index is asked for the last letters or digits of a part."""
     asked = asked[-ASKED:]
     if asked == text:
         return models.Q(search_key__contains=text)
@@ -80,7 +81,7 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         for word in words:
             found &= _holds(word)
         if by_phone:
-            number = models.Q(search_key__contains=digits)
+            number = _contains(digits, digits)
             # In several parts it is a number and nothing else.
             found = number if len(words) > 1 else found | number
         with suppress(ValueError):

@@ -1,5 +1,6 @@
 """Very many candidates, as rows of the read model alone: quick to make, and the same every time."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,22 +23,16 @@ _FIRST = datetime(2023, 1, 1, tzinfo=UTC)
 _EVERY = timedelta(minutes=2)
 _STATUSES = ("ADDED", "STANDBY", "INVITED", "REJECTED", "RETRACTED")
 _SHARES = (30, 10, 15, 44, 1)
+# fmt: off
 _SYLLABLES = (
-    "ba",
-    "den",
-    "fi",
-    "gor",
-    "hal",
-    "ki",
-    "lo",
-    "mar",
-    "nes",
-    "pol",
-    "ro",
-    "sta",
-    "tu",
-    "vi",
+    "ba", "be", "ci", "da", "den", "du", "er", "fi", "gor", "hal", "ing", "ja", "ki", "lo", "lund",
+    "man", "mar", "mo", "nes", "o", "pe", "pol", "qui", "ro", "sa", "ska", "sta", "sen", "tu", "va",
+    "vi", "wil", "xa", "yan", "zar",
 )
+# fmt: on
+"""So many that no three letters are in the names of one in ten."""
+_PHONES = ("+999 ### ### ####", "00999/###-#######", "+999 (0)### ### ## ##", "+999.##########")
+"""Of a country's prefix that no country has."""
 
 
 def crowd(count: int) -> Iterator[tuple[UUID, FoldedStream]]:
@@ -47,8 +42,12 @@ def crowd(count: int) -> Iterator[tuple[UUID, FoldedStream]]:
         profile = applicant(rng, number)
         if number % 2:
             # A long tail of names beside the demo's few hundred.
-            family = "".join(rng.choices(_SYLLABLES, k=4)).capitalize()
-            profile |= {"name": f"Ann {family}", "email": f"ann.{family.lower()}@example.org"}
+            given, family = _made_up(rng, 2), _made_up(rng, 4)
+            profile["name"] = f"{given.capitalize()} {family.capitalize()}"
+            profile["email"] = f"{given}.{family}@example.org"
+        if "phone" in profile:
+            # Of the numbers for fiction there are too few: a thousand people would share each.
+            profile["phone"] = re.sub("#", lambda _: rng.choice("0123456789"), rng.choice(_PHONES))
         added_at = _FIRST + number * _EVERY
         if rng.random() < 0.1:
             added_at -= timedelta(days=rng.randrange(40))
@@ -63,6 +62,10 @@ def crowd(count: int) -> Iterator[tuple[UUID, FoldedStream]]:
         }
         columns |= dict.fromkeys(("status_since", "changed_at", "added_at"), added_at)
         yield UUID(int=rng.getrandbits(128), version=4), FoldedStream(2, [(1, columns)])
+
+
+def _made_up(rng: Random, syllables: int) -> str:
+    return "".join(rng.choices(_SYLLABLES, k=syllables))
 
 
 def gather(count: int) -> None:

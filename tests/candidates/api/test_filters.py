@@ -107,7 +107,8 @@ def test_a_search_by_id_finds_one(api: APIClient, add: Callable[..., str]) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["O'Bryan", "ann bob", "%%%", "___", "nobody", "12345678", "\\\\\\"]
+    "text",
+    ["O'Bryan", "ann bob", "%%%", "___", "nobody", "12345678", "+44 30 1234567", "\\\\\\"],
 )
 def test_a_search_finds_nobody_else(api: APIClient, add: Callable[..., str], text: str) -> None:
     add(name="Ann O'Brien", phone="+49 30 1234567")
