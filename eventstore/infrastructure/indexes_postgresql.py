@@ -1,44 +1,64 @@
 """Indexes, constraints and statistics of new tables, as the served ones have them.
 
-A table is filled without them, which is quicker, and the server makes several indexes of one table
-at a time where several sessions ask for one each.
+A table is filled without indexes, which is quicker, and the server makes several of them at a time
+where several sessions ask for one each.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from contextlib import ExitStack
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.tables import ProjectionTable
 
+_CONSTRAINTS = """
+    SELECT format('ALTER TABLE {new} ADD CONSTRAINT %%I %%s', conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ({kinds})"""
 _INDEXES = """
-    SELECT pg_get_indexdef(indexrelid), quote_ident(conname), pg_get_constraintdef(con.oid)
-    FROM pg_index LEFT JOIN pg_constraint AS con
-        ON con.conindid = indexrelid AND con.conrelid = indrelid AND con.contype IN ('p', 'u', 'x')
-    WHERE indrelid = %s::regclass ORDER BY con.contype = 'p' DESC NULLS LAST, indexrelid"""
+    SELECT pg_get_indexdef(indexrelid) FROM pg_index
+    WHERE indrelid = %s::regclass
+        AND NOT EXISTS (SELECT FROM pg_constraint
+            WHERE conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x'))
+    ORDER BY indexrelid"""
 _STATISTICS = """
     SELECT format('ALTER TABLE {new} ALTER COLUMN %%I SET STATISTICS %%s', attname, attstattarget)
     FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND attstattarget >= 0 AND NOT attisdropped"""
 
 
+def identify(table: ProjectionTable, connection: BaseDatabaseWrapper, *, schema: str) -> None:
+    """Give the empty table of this schema the primary key of the served one.
+
+    Rows come in its order, so each is put behind the last, which takes less time than a sort.
+    """
+    _take_over(table, connection, _CONSTRAINTS.replace("{kinds}", "'p'"), schema)
+
+
 def make_alike(tables: Iterable[ProjectionTable], *, schema: str) -> None:
-    """Give the tables of this schema what the served ones have: also what somebody made by hand."""
-    tables = list(tables)
-    with ThreadPoolExecutor(os.cpu_count()) as sessions:
-        # Constraints first: they lock the table for themselves.
-        indexes = chain.from_iterable(sessions.map(lambda one: _constrain(one, schema), tables))
+    """Give the tables of this schema what else the served ones have: also what was made by hand."""
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(own_connection()) for _ in range(os.cpu_count() or 1)]
+        indexes: list[str] = []
+        statistics: tuple[list[str], list[str]] = [], []
+        for table in tables:
+            made = _prepared(table, sessions[0], schema)
+            indexes += made
+            # They and an index of the same table wait for each other.
+            statistics[bool(made)].append(f"ANALYZE {_new(table, schema)}")
         # A tree takes the least time, so it is not begun last.
-        longest_first = sorted(indexes, key=lambda statement: " USING btree " in statement)
-        list(sessions.map(_execute, longest_first))
-        list(sessions.map(_execute, [f"ANALYZE {_new(table, schema)}" for table in tables]))
+        indexes.sort(key=lambda statement: " USING btree " in statement)
+        _execute([*statistics[False], *indexes], sessions)
+        _execute(statistics[True], sessions)
 
 
-def _constrain(table: ProjectionTable, schema: str) -> list[str]:
-    """Returns what makes the indexes that are no constraint's."""
-    new = _new(table, schema)
-    with own_connection() as own, own.cursor() as cursor:
+def _prepared(table: ProjectionTable, connection: BaseDatabaseWrapper, schema: str) -> list[str]:
+    """With its constraints. Returns what makes the indexes that are no constraint's."""
+    _take_over(table, connection, _CONSTRAINTS.replace("{kinds}", "'u', 'x'"), schema)
+    _take_over(table, connection, _STATISTICS, schema)
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass",
             [table.name],
@@ -46,22 +66,36 @@ def _constrain(table: ProjectionTable, schema: str) -> list[str]:
         (served,) = cursor.fetchone()
         cursor.execute(_INDEXES, [table.name])
         indexes = []
-        for definition, constraint, rule in cursor.fetchall():
-            if constraint is not None:
-                cursor.execute(f"ALTER TABLE {new} ADD CONSTRAINT {constraint} {rule}")
-                continue
+        for (definition,) in cursor.fetchall():
             head, _, tail = definition.partition(" USING ")
-            indexes.append(f"{head.rpartition(f' ON {served}.')[0]} ON {new} USING {tail}")
-        cursor.execute(_STATISTICS.format(new=new), [table.name])
-        for (statement,) in cursor.fetchall():
-            cursor.execute(statement)
+            made = head.rpartition(f" ON {served}.")[0]
+            indexes.append(f"{made} ON {_new(table, schema)} USING {tail}")
     return indexes
 
 
-def _execute(statement: str) -> None:
-    with own_connection() as own, own.cursor() as cursor:
-        # Without parameters: what stands in an index may have a per cent sign.
-        cursor.execute(statement, None)
+def _take_over(
+    table: ProjectionTable, connection: BaseDatabaseWrapper, statements: str, schema: str
+) -> None:
+    """Execute what this query of the served table makes for the new one."""
+    with connection.cursor() as cursor:
+        cursor.execute(statements.replace("{new}", _new(table, schema)), [table.name])
+        for (statement,) in cursor.fetchall():
+            cursor.execute(statement, None)
+
+
+def _execute(statements: Iterable[str], sessions: Sequence[BaseDatabaseWrapper]) -> None:
+    """In this order, each by the next session that is free."""
+    waiting = iter(statements)
+
+    def work(session: BaseDatabaseWrapper) -> None:
+        # Past Django, which binds a connection to the thread that made it.
+        with session.wrap_database_errors:
+            session.connection.execute("SET max_parallel_maintenance_workers = 0")
+            for statement in waiting:
+                session.connection.execute(statement)
+
+    with ThreadPoolExecutor(len(sessions)) as threads:
+        list(threads.map(work, sessions))
 
 
 def _new(table: ProjectionTable, schema: str) -> str:

@@ -21,7 +21,7 @@ from eventstore.application.replay import Add, Blocked, Loaded, Rebuild, WorkerD
 from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
-from eventstore.infrastructure.indexes_postgresql import make_alike
+from eventstore.infrastructure.indexes_postgresql import identify, make_alike
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.streams import EVERY_ID, IdRange, StreamReader, UnreadableStream
 from eventstore.infrastructure.tables import ProjectionTable
@@ -73,6 +73,7 @@ class PostgreSQLRebuilds:
                         f'CREATE TABLE {SCHEMA}."{table.name}" '
                         f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
                     )
+                    identify(table, guard, schema=SCHEMA)
                 yield _Rebuild(projectors, tables, self._reader, self._explain, self._workers)
             finally:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
