@@ -47,6 +47,14 @@ REACHED: Mapping[type[DomainEvent], str] = {
 }
 """The status that an event leads to, as text; an undone decision says itself to which."""
 _NOTHING_LIFTED: Mapping[str, object] = dict.fromkeys(_LIFTED.values(), "")
+_NOTHING_DECIDED: Mapping[str, object] = {
+    "standby_at": None,
+    "due_on": None,
+    "invited_at": None,
+    "rejected_at": None,
+    "rejection_reason": "",
+    "rejection_note": "",
+}
 _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
     CandidateMovedToStandby.event_type: {"standby_at": None, "due_on": None},
     CandidateInvited.event_type: {"invited_at": None},
@@ -79,6 +87,7 @@ class CandidateProjector:
                 columns["score"] = score
                 columns["added_at"] = at
                 columns["added_position"] = recorded.position
+                columns.update(_NOTHING_DECIDED)
                 columns.update(profile_columns(profile))
             case CandidateMovedToStandby(until=until):
                 columns["standby_at"] = at
