@@ -30,6 +30,9 @@ from eventstore.infrastructure.streams import BATCH_SIZE, StreamReader, Unreadab
 from eventstore.infrastructure.tables import ProjectionTable
 
 NEW, OLD = "__replay", "__replaced"
+PAUSE = 0.5
+"""Of the time for which the lock was held. Who waits for it looks ten times a second or more often,
+so one look in three finds it free."""
 _NAME = r"""(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|[^\s"`\[(]+)"""
 _INDEX = re.compile(rf"(CREATE (?:UNIQUE )?INDEX )\s*{_NAME}\s*ON\s*{_NAME}", re.IGNORECASE)
 """As SQLite keeps the statement: from the name on as somebody wrote it, quoted or not."""
@@ -138,7 +141,7 @@ class _Rebuild:
                     cursor.execute(delete, [stream_id.hex])
                     cursor.executemany(insert, list(table.rows(stream_id, stream)))
             if not inside:
-                time.sleep(time.monotonic() - began)
+                _make_way(since=began)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
@@ -253,14 +256,19 @@ def _index(statement: str, name: str, table: str) -> str:
 
 
 def _execute(own: BaseDatabaseWrapper, statement: str) -> int:
-    """As one transaction, and then a pause as long. Returns how many rows it changed."""
+    """As one transaction, behind which others have their turn. Returns how many rows it changed."""
     driver = own.connection
     with driver:
         driver.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         changed = driver.execute(statement).rowcount
-    time.sleep(time.monotonic() - began)
+    _make_way(since=began)
     return max(int(changed), 0)
+
+
+def _make_way(*, since: float) -> None:
+    """Leave the lock, held since then, to others for a while."""
+    time.sleep(PAUSE * (time.monotonic() - since))
 
 
 def _listed(table: ProjectionTable) -> str:

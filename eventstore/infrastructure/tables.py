@@ -119,7 +119,10 @@ def _converter(
 @lru_cache(maxsize=256)
 def _instant_as_text(value: datetime | None) -> str | None:
     """Without its zone, in UTC. A candidate's columns share few times."""
-    return None if value is None else str(value.astimezone(UTC).replace(tzinfo=None))
+    if value is None:
+        return None
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat(" ").removesuffix("+00:00")
 
 
 def _date_as_text(value: date | None) -> str | None:
