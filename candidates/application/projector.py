@@ -47,14 +47,6 @@ REACHED: Mapping[type[DomainEvent], str] = {
 }
 """The status that an event leads to, as text; an undone decision says itself to which."""
 _NOTHING_LIFTED: Mapping[str, object] = dict.fromkeys(_LIFTED.values(), "")
-_NOTHING_DECIDED: Mapping[str, object] = {
-    "standby_at": None,
-    "due_on": None,
-    "invited_at": None,
-    "rejected_at": None,
-    "rejection_reason": "",
-    "rejection_note": "",
-}
 _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
     CandidateMovedToStandby.event_type: {"standby_at": None, "due_on": None},
     CandidateInvited.event_type: {"invited_at": None},
@@ -63,6 +55,9 @@ _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
         "rejection_reason": "",
         "rejection_note": "",
     },
+}
+_NOTHING_DECIDED: Mapping[str, object] = {
+    column: value for cleared in _CLEARED_BY_UNDO.values() for column, value in cleared.items()
 }
 
 
