@@ -89,7 +89,7 @@ def _locked() -> None:
 def _figure(what: str, reached: float, limit: float, unit: str) -> Figure:
     return Figure(
         name=f"live/{connection.vendor}/{what}",
-        ours=round(reached, 4),
+        ours=round(reached, 6),
         limit=None,
         ratio=None,
         unit=unit,
