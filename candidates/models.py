@@ -1,6 +1,8 @@
 """What people see of a candidate: thrown away and rebuilt from the log at will."""
 
 from contextlib import suppress
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 from uuid import UUID
 
@@ -8,7 +10,16 @@ from django.db import models
 from django.db.models.functions import Concat
 from django.db.models.lookups import Contains
 
-from candidates.application.compare import INDEXED, folded, phone_key, tag_key, word_key
+from candidates.application.compare import (
+    INDEXED,
+    SHORTEST_NATIONAL,
+    folded,
+    may_be_phone,
+    national_keys,
+    phone_key,
+    tag_key,
+    word_key,
+)
 from candidates.application.projector import LIFTED_LENGTH, PERSONAL
 from candidates.application.what_if import INVITED, UNDECIDED
 from candidates.domain.events import RejectionReason, Status
@@ -50,9 +61,22 @@ def _contains(text: str, asked: str) -> models.Q:
     asked = asked[-ASKED:]
     if asked == text:
         return models.Q(search_key__contains=text)
-    # As an expression that no index is made of.
-    whole = Contains(Concat("search_key", models.Value("", models.TextField())), text)
-    return models.Q(search_key__contains=asked) & models.Q(whole)
+    return models.Q(search_key__contains=asked) & _seen_to_contain(text)
+
+
+def _seen_to_contain(text: str) -> models.Q:
+    """By an expression that no index is made of."""
+    return models.Q(Contains(Concat("search_key", models.Value("", models.TextField())), text))
+
+
+def _has_number(phone: str) -> models.Q:
+    """Has these digits, or those with which the number is dialled in its own country."""
+    digits = phone_key(phone).lstrip("0")
+    at_home = national_keys(phone)
+    if not at_home:
+        return _contains(digits, digits)
+    written = reduce(or_, map(_seen_to_contain, at_home), _seen_to_contain(digits))
+    return models.Q(search_key__contains=digits[-SHORTEST_NATIONAL:]) & written
 
 
 def _holds(word: str) -> models.Q:
@@ -76,12 +100,12 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         Spelling counts as little as in `compare`: neither case nor accents nor apostrophes.
         """
         words, digits = folded(text).split(), phone_key(text).lstrip("0")
-        by_phone = len(digits) >= SHORTEST_PHONE and not any(map(str.isalpha, text))
+        by_phone = len(digits) >= SHORTEST_PHONE and may_be_phone(text)
         found = models.Q() if words else models.Q(pk__in=[])
         for word in words:
             found &= _holds(word)
         if by_phone:
-            number = _contains(digits, digits)
+            number = _has_number(text)
             # In several parts it is a number and nothing else.
             found = number if len(words) > 1 else found | number
         with suppress(ValueError):

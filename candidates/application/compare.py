@@ -7,8 +7,11 @@ from collections.abc import Iterable
 INDEXED = 3
 """Characters that an index of trigrams needs."""
 _NOT_DIGITS = re.compile(r"\D+")
-# As in +49 (0)30: dialled at home instead of the country's prefix.
-_TRUNK_PREFIX = re.compile(r"(?<=\d)\s*\(0\)")
+# As in +49 (0)30 or +49 (030): dialled at home instead of the country's prefix.
+_TRUNK_PREFIX = re.compile(r"(?<=\d)(\s*\()0(?=[\d\s]*\))")
+_BESIDE_A_NUMBER = re.compile(r"(?<![^\W\d_])(?:tel|phone|ext|extension|x)(?![^\W\d_])")
+SHORTEST_NATIONAL = 7
+"""Digits of a telephone number without the prefixes of its country."""
 # Typographic apostrophes and hyphens, which keyboards and word processors exchange freely.
 _PUNCTUATION = [(typed, "'") for typed in "’‘ʼ`´"] + [(typed, "-") for typed in "‐‑–"]
 
@@ -30,27 +33,53 @@ def folded(text: str) -> str:
 
 def phone_key(phone: str) -> str:
     """The digits alone, as ASCII; an international prefix 00 counts as +, and (0) as nothing."""
-    if "(0)" in phone:
-        phone = _TRUNK_PREFIX.sub("", phone)
+    return _digits(phone).removeprefix("00")
+
+
+def _digits(phone: str) -> str:
+    if "(0" in phone:
+        phone = _TRUNK_PREFIX.sub(r"\1", phone)
     if phone.isascii():
-        return _NOT_DIGITS.sub("", phone).removeprefix("00")
+        return _NOT_DIGITS.sub("", phone)
     digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
-    return "".join(str(unicodedata.digit(d)) for d in digits).removeprefix("00")
+    return "".join(str(unicodedata.digit(d)) for d in digits)
+
+
+def national_keys(phone: str) -> list[str]:
+    """Parts of search keys that those may have who keep this number as it is dialled at home.
+
+    A country's prefix has one to three digits. None for a number that has no such prefix.
+    """
+    if "+" not in phone and not _digits(phone).startswith("00"):
+        return []
+    digits = phone_key(phone)
+    at_home = [digits[length:] for length in (1, 2, 3)]
+    return [
+        f" {trunk}{rest}"
+        for rest in at_home
+        for trunk in ("", "0")
+        if len(rest) >= SHORTEST_NATIONAL
+    ]
+
+
+def may_be_phone(text: str) -> bool:
+    """Nothing is written here but signs, digits, and the words that stand beside a number."""
+    return not any(map(str.isalpha, _BESIDE_A_NUMBER.sub("", folded(text))))
 
 
 def search_key(texts: Iterable[str], tags: Iterable[str]) -> str:
-    """What is searched, in one text: each word behind a space, each tag between two line feeds.
+    """What is searched, in one text: each word behind a space, each tag on a line of its own.
 
     So the beginning of a word and the whole of a tag are parts of the text that an index finds.
     """
     words = folded(" ".join([text for text in texts if text]))
     key = f" {words}" if words else ""
-    return f"{key}\n{folded_tags}\n" if (folded_tags := "\n".join(map(folded, tags))) else key
+    return f"{key}\n {folded_tags}\n" if (folded_tags := "\n ".join(map(folded, tags))) else key
 
 
 def tag_key(tag: str) -> str:
     """The part of a search key that those with this tag have."""
-    return f"\n{folded(tag)}\n"
+    return f"\n {folded(tag)}\n"
 
 
 def word_key(word: str) -> str:

@@ -84,10 +84,22 @@ def test_a_long_value_is_found_by_all_of_it(api: APIClient, add: Callable[..., s
             ["+4930123456", "0049 30 123456", "030 123456", "(030) 123 456", "123-456", "1234"],
         ),
         ({"phone": "030/123456"}, ["030 123456", "٠٣٠ ١٢٣٤٥٦"]),
+        (
+            {"phone": "030/9018201"},
+            ["+49 30 9018201", "0049 (0)30 9018201", "+49 (030) 9018201", "+٤٩ ٣٠ ٩٠١٨٢٠١"],
+        ),
+        ({"phone": "(555) 987-6543"}, ["+1 555 987 6543", "555.987.6543"]),
+        ({"phone": "+49 (0171) 8654321"}, ["+49 171 8654321", "+49 (0171) 8654321"]),
+        ({"phone": "tel:+49-171-7654321"}, ["tel:+49-171-7654321", "Tel. +49 171 7654321"]),
+        (
+            {"phone": "+1 (555) 777-6543 ext. 12"},
+            ["+1 (555) 777-6543 ext. 12", "555 777 6543 x12", "+15557776543"],
+        ),
         ({"external_id": "Job-2026-17"}, ["job-2026-17", "JOB-2026", "2026-17"]),
         ({"position": "Site reliability engineer"}, ["reliability"]),
         ({"location": "Köln"}, ["koln", "KÖLN"]),
         ({"tags": ["Django", "日本語"]}, ["django", "日本語"]),
+        ({"name": "Tam", "tags": ["sql", "C#", "中国"]}, ["tam c#", "中国", "tam sq", "tam c"]),
     ],
 )
 def test_a_search_finds_what_was_typed_in_other_ways(
@@ -108,7 +120,17 @@ def test_a_search_by_id_finds_one(api: APIClient, add: Callable[..., str]) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["O'Bryan", "ann bob", "%%%", "___", "nobody", "12345678", "+44 30 1234567", "\\\\\\"],
+    [
+        "O'Bryan",
+        "ann bob",
+        "%%%",
+        "___",
+        "nobody",
+        "12345678",
+        "+44 30 1234567",
+        "+4 1234567",
+        "\\\\\\",
+    ],
 )
 def test_a_search_finds_nobody_else(api: APIClient, add: Callable[..., str], text: str) -> None:
     add(name="Ann O'Brien", phone="+49 30 1234567")
