@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def checked_profile(profile: object) -> Mapping[str, Any]:
 
 def checked_text(text: str, *, field: str, optional: bool = False) -> str:
     """Words that are there unless `optional`, and not too many. Raises InvalidValue."""
-    if not optional and not text.strip():
+    if not optional and not any(map(_shows, text)):
         raise InvalidValue(pointer=f"/{field}", rule="blank", detail="This cannot be blank.")
     if len(text) > TEXT_LENGTH:
         raise InvalidValue(
@@ -64,3 +65,8 @@ def checked_text(text: str, *, field: str, optional: bool = False) -> str:
             detail=f"{len(text)} characters; at most {TEXT_LENGTH} are kept.",
         )
     return text
+
+
+def _shows(character: str) -> bool:
+    """Neither white space nor what only says how others are shown, as a zero-width space does."""
+    return not character.isspace() and unicodedata.category(character) != "Cf"

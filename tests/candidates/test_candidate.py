@@ -231,6 +231,7 @@ def test_profile_and_notes_change_in_any_status(scenario: Scenario) -> None:
     ("command", "values", "pointer", "rule"),
     [
         (Candidate.note, {"text": " \n"}, "/text", "blank"),
+        (Candidate.note, {"text": "\u200b \ufeff"}, "/text", "blank"),
         (Candidate.note, {"text": "x" * (TEXT_LENGTH + 1)}, "/text", "too_long"),
         (Candidate.rescore, {"score": 1, "why": ""}, "/why", "blank"),
         (Candidate.rescore, {"score": math.nan, "why": "w"}, "/score", "not_finite"),
