@@ -47,6 +47,8 @@ class StrictJSONParser(BaseParser):
             raise ParseError(f"The body is not UTF-8: see its byte {error.start}.") from None
         try:
             return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+        except _Duplicate:
+            raise _duplicate_key(text) from None
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             raise ParseError(f"The body is not JSON: {error.msg}, {where}.") from None
@@ -60,15 +62,44 @@ def _integer(digits: str) -> int:
     return int(digits[:MAX_INTEGER_BITS])
 
 
+class _Duplicate(Exception):
+    """A key stands twice in some object."""
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise InvalidValue(
-                pointer="", rule="duplicate_key", detail="It stands twice in one object."
-            ).under(key)
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Duplicate
     return found
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object with all its keys."""
+
+
+def _duplicate_key(text: str) -> InvalidValue:
+    """Names the first that there is, by its whole path, which an object does not know of itself.
+
+    So the body is read anew, in a way that would take too long for every one.
+    """
+    error = InvalidValue(pointer="", rule="duplicate_key", detail="It stands twice in one object.")
+    waiting: list[tuple[tuple[str, ...], Any]] = [
+        ((), json.loads(text, parse_int=_integer, object_pairs_hook=_Pairs))
+    ]
+    while waiting:
+        path, value = waiting.pop()
+        pairs = value if isinstance(value, _Pairs) else []
+        if isinstance(value, list) and not isinstance(value, _Pairs):
+            pairs = _Pairs((str(index), item) for index, item in enumerate(value))
+        seen = set[str]()
+        for key, _ in pairs:
+            if key in seen:
+                for step in (key, *reversed(path)):
+                    error = error.under(step)
+                return error
+            seen.add(key)
+        waiting += [((*path, key), item) for key, item in reversed(pairs)]
+    raise AssertionError  # one of the objects has a key twice
 
 
 def _too_deep(text: str) -> InvalidValue:

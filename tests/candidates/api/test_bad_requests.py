@@ -30,6 +30,10 @@ DEEP_LIST = "[" * 5_000 + "]" * 5_000
         (json.dumps({"x": nested(300)}), [("/x", "unknown_field")]),
         ('{"score": 1, "score": 2, "profile": {}}', [("/score", "duplicate_key")]),
         ('{"\\ud800": 1, "\\ud800": 1}', [("/\\ud800", "duplicate_key")]),
+        (
+            '{"score": 1, "profile": {"tags": ["x", {"a/b": {}, "c": {"d": 1, "d": 2}}]}}',
+            [("/profile/tags/1/c/d", "duplicate_key")],
+        ),
         ("null", [("", "null")]),
         ("[]", [("", "invalid")]),
         ('[{"profile": {}, "score": 80}]', [("", "invalid")]),
