@@ -1,5 +1,6 @@
 """Many commands in one request, each with a result of its own."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -14,10 +15,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from candidates.api import examples
-from candidates.api.batch_bodies import COMMANDS, BatchAnswer, BatchBody, BatchItem, SentBatch
+from candidates.api.batch_bodies import (
+    COMMANDS,
+    MOST_COMMANDS,
+    BatchAnswer,
+    BatchBody,
+    BatchItem,
+    SentBatch,
+)
 from candidates.api.views import handled
-from candidates.wiring import in_one_transaction, require_writable
+from candidates.application.commands import AddCandidate, CandidateCommand
+from candidates.wiring import candidate_service, in_one_transaction, require_writable
 from eventstore.api import openapi
+from eventstore.api.parameters import single_values
 from eventstore.api.requests import (
     PreconditionRequired,
     body_of,
@@ -25,7 +35,7 @@ from eventstore.api.requests import (
     command_id_of,
 )
 from eventstore.application.commands import CommandContext
-from eventstore.domain.exceptions import DomainError, InvalidValue
+from eventstore.domain.exceptions import CommandReused, DomainError, InvalidValue, NotPermitted
 
 REFUSALS = (DomainError, APIException)
 """Whatever else is raised is nobody's fault but ours."""
@@ -65,8 +75,13 @@ class BatchView(APIView):
 
         One that is refused does not undo the others, unless `atomic` asks for it: then the first
         refusal is the answer, `index` is its place, and nothing is carried out. An
-        Idempotency-Key stands for all of them, and for each that has no key of its own.
+        Idempotency-Key stands for all of them, and for each that has no key of its own. Sent
+        again, whatever was carried out under it has to stand at its place, else it is 422.
         """
+        single_values(request.query_params, ())
+        if "If-Match" in request.headers:
+            detail = "It does not apply to many commands: each says its own expected_version."
+            raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
         require_writable()
         context = command_context(request)
         batch_id = uuid5(context.command_id, "batch") if context.command_id else uuid_utils.uuid7()
@@ -74,6 +89,8 @@ class BatchView(APIView):
         sent = SentBatch(data=body_of(request))
         sent.is_valid(raise_exception=True)
         items = list(enumerate(sent.validated_data["commands"]))
+        if context.command_id:
+            self._require_the_same(dict(items), context, context.command_id)
         if sent.validated_data["atomic"]:
             try:
                 results = in_one_transaction(
@@ -111,6 +128,21 @@ class BatchView(APIView):
 
     def _result(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
         """Raises what the command's own path answers with; its pointers start at the item."""
+        command, terms = self._understood(index, item, context)
+        required = None
+        if settings.REQUIRE_IF_MATCH and terms.expected_version is None:
+            required = PreconditionRequired("Say in expected_version what this rests on.")
+        adding = isinstance(command, AddCandidate)
+        try:
+            done = handled(command, terms, required=None if adding else required)
+        except InvalidValue as error:
+            raise _under(error, "body") from error
+        return {"status": 201 if adding else 200, "result": done, "replayed": done.repeated}
+
+    def _understood(
+        self, index: int, item: Any, context: CommandContext
+    ) -> tuple[CandidateCommand, CommandContext]:
+        """The command in an item, and its terms. Raises ValidationError."""
         sent = BatchItem(data=item)
         sent.is_valid(raise_exception=True)
         said = sent.validated_data
@@ -118,27 +150,47 @@ class BatchView(APIView):
         content = body(data=said.get("body", {}))
         try:
             content.is_valid(raise_exception=True)
-            fields = {**content.validated_data}
-            terms = replace(
-                context,
-                command_id=self._command_id(index, said.get("idempotency_key"), context),
-                expected_version=said.get("expected_version"),
-                occurred_at=fields.pop("occurred_at", None),
-            )
-            if said["command"] != "add":
-                fields["candidate_id"] = said["candidate_id"]
-                if settings.REQUIRE_IF_MATCH and terms.expected_version is None:
-                    raise PreconditionRequired("Say in expected_version what this rests on.")
-            done = handled(command(**fields), terms)
-        except (ValidationError, InvalidValue) as error:
+        except ValidationError as error:
             raise _under(error, "body") from error
-        status = 201 if said["command"] == "add" else 200
-        return {"status": status, "result": done, "replayed": done.repeated}
+        fields = {**content.validated_data}
+        key = said.get("idempotency_key")
+        terms = replace(
+            context,
+            command_id=self._command_id(index, key, context),
+            expected_version=said.get("expected_version"),
+            occurred_at=fields.pop("occurred_at", None),
+        )
+        if said["command"] != "add":
+            fields["candidate_id"] = said["candidate_id"]
+        return command(**fields), terms
 
     def _command_id(self, index: int, key: str | None, context: CommandContext) -> UUID | None:
         if key is not None:
             return command_id_of(self.request, key)
-        return uuid5(context.command_id, f"command {index}") if context.command_id else None
+        return _id_at(index, context.command_id) if context.command_id else None
+
+    def _require_the_same(
+        self, items: Mapping[int, Any], context: CommandContext, batch: UUID
+    ) -> None:
+        """Raises CommandReused where something else was carried out under the batch's key."""
+        places = {_id_at(index, batch): index for index in range(MOST_COMMANDS)}
+        for command_id in candidate_service().carried_out(places):
+            index = places[command_id]
+            try:
+                command, terms = self._understood(index, items[index], context)
+                same = candidate_service().repeated(command, terms) is not None
+            except NotPermitted:
+                # What it says is another question; its result will be the refusal.
+                continue
+            except (KeyError, ValidationError, DomainError):
+                same = False
+            if not same:
+                raise CommandReused(command_id=batch)
+
+
+def _id_at(index: int, batch: UUID) -> UUID:
+    """Of the command at this place of a batch that has a key."""
+    return uuid5(batch, f"command {index}")
 
 
 def _under(error: Exception, *keys: str) -> Exception:

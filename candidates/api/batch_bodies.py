@@ -64,7 +64,8 @@ class BatchItem(StrictSerializer):
     def validate(self, attrs: Any) -> Any:
         adding = attrs["command"] == "add"
         if not adding and "candidate_id" not in attrs:
-            raise serializers.ValidationError({"candidate_id": ["This field is required."]})
+            missing = serializers.ErrorDetail("This field is required.", code="required")
+            raise serializers.ValidationError({"candidate_id": [missing]})
         for name in ("candidate_id", "expected_version"):
             if adding and name in attrs:
                 detail = "It does not apply to a candidate that is only being added."
@@ -72,9 +73,16 @@ class BatchItem(StrictSerializer):
         return attrs
 
 
+class Anything(serializers.Field[Any, Any, Any, Any]):
+    """An item that is no command has a result of its own, which says so."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+
 class SentBatch(StrictSerializer):
     commands = serializers.ListField(
-        child=JSONObject(), allow_empty=False, max_length=MOST_COMMANDS
+        child=Anything(allow_null=True), allow_empty=False, max_length=MOST_COMMANDS
     )
     atomic = StrictBoolean(
         default=False, help_text="Carry out all of them or, where one is refused, none."

@@ -245,10 +245,10 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         context = replace(
             command_context(self.request), occurred_at=fields.pop("occurred_at", None)
         )
+        required = None
         if settings.REQUIRE_IF_MATCH and self.detail and "If-Match" not in self.request.headers:
-            raise PreconditionRequired
-        command = build(**fields)
-        result = handled(command, context)
+            required = PreconditionRequired()
+        result = handled(build(**fields), context, required=required)
         headers = {"ETag": etag(result.version, SCHEMA)}
         if result.repeated:
             headers["Idempotent-Replayed"] = "true"
@@ -256,10 +256,20 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         return Response(answer, status=status, headers=headers)
 
 
-def handled(command: CandidateCommand, context: CommandContext) -> CommandResult:
-    """Hands the command to the service. A refusal of a stale version says what readers see."""
+def handled(
+    command: CandidateCommand, context: CommandContext, *, required: PreconditionRequired | None
+) -> CommandResult:
+    """Hands the command to the service. A refusal of a stale version says what readers see.
+
+    Raises `required`, unless the command was carried out before.
+    """
+    service = candidate_service()
+    if required is not None:
+        if repeated := service.repeated(command, context):
+            return repeated
+        raise required
     try:
-        return candidate_service().handle(command, context)
+        return service.handle(command, context)
     except StaleVersion as stale:
         shown = CandidateProjection.objects.filter(pk=stale.stream_id)
         stale.projected_version = shown.values_list("version", flat=True).first()

@@ -1,6 +1,6 @@
 """The only door for writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import assert_never
@@ -92,9 +92,7 @@ class CandidateService:
         InvalidValue; StaleVersion where a version was stated; CommandReused; and what the rules
         say.
         """
-        self._require_permission(command, context)
-        if self._read_only:
-            raise ReadOnly
+        self._admit(command, context)
         metadata = context.metadata(command)
         try:
             return self._carry_out(command, context, metadata)
@@ -106,7 +104,20 @@ class CandidateService:
                 return repeated
             raise
 
-    def _require_permission(self, command: CandidateCommand, context: CommandContext) -> None:
+    def repeated(self, command: CandidateCommand, context: CommandContext) -> CommandResult | None:
+        """The answer that this command had before, under its id; None where it had none.
+
+        Raises NotPermitted, ReadOnly, InvalidValue and CommandReused.
+        """
+        self._admit(command, context)
+        return self._answered(context.metadata(command))
+
+    def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
+        """See `EventStore.carried_out`."""
+        return self._store.carried_out(command_ids)
+
+    def _admit(self, command: CandidateCommand, context: CommandContext) -> None:
+        """Raises NotPermitted, and then ReadOnly."""
         needed = [command.permission]
         if context.occurred_at is not None:
             needed.append(BACKDATE)
@@ -115,6 +126,8 @@ class CandidateService:
         for permission in needed:
             if not context.allows(permission):
                 raise NotPermitted(permission=permission)
+        if self._read_only:
+            raise ReadOnly
 
     def _carry_out(
         self, command: CandidateCommand, context: CommandContext, metadata: Metadata

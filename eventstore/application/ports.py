@@ -84,6 +84,9 @@ class EventStore(Protocol):
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         """The events that this command recorded, in order; empty where it recorded none."""
 
+    def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
+        """Those of these commands that recorded anything."""
+
     def read_all(
         self,
         *,

@@ -113,6 +113,9 @@ class InMemoryEventStore:
             found.append(self._recorded(*stored))
         return found
 
+    def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
+        return {id for id in command_ids if event_id_of(id, 0) in self._by_event_id}
+
     @property
     def last_position(self) -> int:
         return len(self._by_event_id)
@@ -197,6 +200,9 @@ class OverlayEventStore(InMemoryEventStore):
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         return self._beneath.read_command(command_id) or super().read_command(command_id)
+
+    def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
+        return self._beneath.carried_out(command_ids) | super().carried_out(command_ids)
 
     def read_all(
         self,

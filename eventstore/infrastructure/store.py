@@ -140,6 +140,11 @@ class DjangoEventStore:
         later = self.read_stream(first[0].stream_id, after=first[0].version)
         return first + list(takewhile(lambda r: r.metadata.causation_id == command_id, later))
 
+    def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
+        firsts = {event_id_of(command_id, 0): command_id for command_id in command_ids}
+        found = StorageEvent.objects.filter(event_id__in=firsts).values_list("event_id", flat=True)
+        return {firsts[event_id] for event_id in found}
+
     def read_all(
         self,
         *,

@@ -134,6 +134,8 @@ def test_event_ids_derive_from_the_command(store: EventStore) -> None:
     assert [r.event_id for r in recorded] == [event_id_of(command, 0), event_id_of(command, 1)]
     assert store.read_command(command) == recorded
     assert store.read_command(uuid4()) == []
+    assert store.carried_out([uuid4(), command, uuid4()]) == {command}
+    assert store.carried_out([]) == set()
 
 
 def test_an_event_id_is_stored_once(store: EventStore, stream: UUID) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 
 from candidates.models import CandidateProjection
@@ -161,7 +161,6 @@ def test_a_key_of_an_item_is_that_of_the_commands_own_path(
         ({}, [("/commands", "required")]),
         ({"commands": []}, [("/commands", "empty")]),
         ({"commands": {}}, [("/commands", "not_a_list")]),
-        ({"commands": [1]}, [("/commands/0", "not_a_dict")]),
         ({"commands": [{}] * 1001}, [("/commands", "max_length")]),
         ({"commands": [{}], "atomic": "yes"}, [("/atomic", "invalid")]),
         ({"commands": [{}], "atom": True}, [("/atom", "unknown_field")]),
@@ -240,3 +239,88 @@ def test_batches_that_cross_are_both_carried_out(
 
     assert together(4, note) == [200] * 4
     assert {row.version for row in CandidateProjection.objects.all()} == {5}
+
+
+def _keyed(api: APIClient, commands: list[Any], **rest: Any) -> Any:
+    return api.post(BATCH, {"commands": commands, **rest}, headers={"Idempotency-Key": "k"})
+
+
+def test_a_key_with_other_commands_than_were_carried_out_is_refused_as_a_whole(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    url = add()
+    refused = {"command": "add", "body": ADD | {"score": 500}}
+    added, noted = {"command": "add", "body": ADD}, item(url, "note", body={"text": "x"})
+    sent = [refused, added, noted]
+    first = _keyed(api, sent)
+    assert statuses(first) == [400, 201, 200]
+    stored = StorageEvent.objects.count()
+    others: list[list[Any]] = [
+        [added, noted],
+        [added],
+        [added, refused, noted],
+        [refused, added, item(url, "note", body={"text": "y"})],
+        [refused, added | {"idempotency_key": "own"}, noted],
+        [refused, 5, noted],
+    ]
+    for other in others:
+        answer = _keyed(api, other)
+        assert (answer.status_code, answer.json()["code"]) == (422, "command_reused"), other
+    assert StorageEvent.objects.count() == stored
+    again = _keyed(api, sent).json()["results"]
+    assert [result.get("replayed") for result in again] == [None, True, True]
+    assert again[1:] == [r | {"replayed": True} for r in first.json()["results"][1:]]
+
+
+def test_what_was_refused_may_be_put_right_under_the_same_key(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    added = {"command": "add", "body": ADD}
+    assert statuses(_keyed(api, [added, 5])) == [201, 400]
+    answer = _keyed(api, [added, item(add(), "invite")])
+    assert statuses(answer) == [201, 200]
+    assert [result["replayed"] for result in answer.json()["results"]] == [True, False]
+
+
+def test_who_may_do_less_by_now_is_told_so_and_not_that_the_key_was_used(
+    api: APIClient, add: Callable[..., str], recruiter: User, client_of: Callable[..., APIClient]
+) -> None:
+    sent = [{"command": "add", "body": ADD}, item(add(), "invite")]
+    assert statuses(_keyed(api, sent)) == [201, 200]
+    recruiter.groups.clear()
+    recruiter.user_permissions.add(Permission.objects.get(codename="decide"))
+    answer = _keyed(client_of(User.objects.get(pk=recruiter.pk)), sent)
+    assert statuses(answer) == [403, 200]
+
+
+@pytest.mark.parametrize("wrong", [5, None, "add", [], {}, {"command": "hire"}])
+def test_an_item_that_is_no_command_has_a_result_of_its_own(api: APIClient, wrong: Any) -> None:
+    answer = api.post(BATCH, {"commands": [wrong, {"command": "add", "body": ADD}]})
+    assert statuses(answer) == [400, 201]
+
+
+def test_a_command_without_its_candidate_says_what_is_missing(api: APIClient) -> None:
+    answer = api.post(BATCH, {"commands": [{"command": "note", "body": {"text": "x"}}]})
+    (error,) = answer.json()["results"][0]["problem"]["errors"]
+    assert (error["pointer"], error["code"]) == ("/candidate_id", "required")
+
+
+def test_what_a_batch_does_not_know_is_refused_and_named(api: APIClient) -> None:
+    sent = {"commands": [{"command": "add", "body": ADD}]}
+    unknown = api.post(f"{BATCH}?x=1", sent)
+    header = api.post(BATCH, sent, headers={"If-Match": '"1"'})
+    assert nothing_is_written()
+    assert errors_of(unknown) == [("/x", "invalid_parameter")]
+    assert errors_of(header) == [("/If-Match", "unreadable_header")]
+
+
+def test_a_repeat_needs_no_version_where_one_is_required(
+    api: APIClient, add: Callable[..., str], settings: Any
+) -> None:
+    settings.REQUIRE_IF_MATCH = True
+    url = add()
+    first = item(url, "note", body={"text": "x"}, idempotency_key="n")
+    assert statuses(api.post(BATCH, {"commands": [first | {"expected_version": 1}]})) == [200]
+    again = api.post(BATCH, {"commands": [first]})
+    assert statuses(again) == [200]
+    assert again.json()["results"][0]["replayed"] is True

@@ -112,3 +112,16 @@ def test_where_if_match_is_required_a_command_without_it_is_refused(
     assert (refused.status_code, refused.json()["code"]) == (428, "precondition_required")
     assert api.post(f"{url}standby/", headers={"If-Match": '"1"'}).status_code == 200
     assert api.post(f"{url}invite/", headers={"If-Match": "*"}).status_code == 200
+
+
+def test_a_repeat_is_answered_before_if_match_is_asked_for(
+    api: APIClient, add: Callable[..., str], settings: Any
+) -> None:
+    settings.REQUIRE_IF_MATCH = True
+    url, key = f"{add()}note/", {"Idempotency-Key": "k"}
+    assert api.post(url, {"text": "x"}, headers=key).status_code == 428
+    first = api.post(url, {"text": "x"}, headers={**key, "If-Match": '"1"'})
+    again = api.post(url, {"text": "x"}, headers=key)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert again["Idempotent-Replayed"] == "true"
+    assert api.post(url, {"text": "y"}, headers=key).status_code == 422
