@@ -46,9 +46,13 @@ class StrictJSONParser(BaseParser):
         except UnicodeDecodeError as error:
             raise ParseError(f"The body is not UTF-8: see its byte {error.start}.") from None
         try:
-            return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
-        except _Duplicate:
-            raise _duplicate_key(text) from None
+            try:
+                return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+            except _Duplicate:
+                # Anew and with the path, which takes too long for every body; what stands behind
+                # the key may be no JSON.
+                pairs = json.loads(text, parse_int=_integer, object_pairs_hook=_Pairs)
+                raise _duplicate_key(pairs) from None
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             raise ParseError(f"The body is not JSON: {error.msg}, {where}.") from None
@@ -77,15 +81,10 @@ class _Pairs(list[tuple[str, Any]]):
     """An object with all its keys."""
 
 
-def _duplicate_key(text: str) -> InvalidValue:
-    """Names the first that there is, by its whole path, which an object does not know of itself.
-
-    So the body is read anew, in a way that would take too long for every one.
-    """
+def _duplicate_key(body: Any) -> InvalidValue:
+    """Names the first that there is, by its whole path, which an object does not know of itself."""
     error = InvalidValue(pointer="", rule="duplicate_key", detail="It stands twice in one object.")
-    waiting: list[tuple[tuple[str, ...], Any]] = [
-        ((), json.loads(text, parse_int=_integer, object_pairs_hook=_Pairs))
-    ]
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), body)]
     while waiting:
         path, value = waiting.pop()
         pairs = value if isinstance(value, _Pairs) else []

@@ -45,6 +45,7 @@ DEEP_LIST = "[" * 5_000 + "]" * 5_000
         (HUGE, [("", "invalid")]),
         (DEEP_LIST, [("", "too_deep")]),
         (f'["x", {DEEP_LIST}]', [("", "too_deep")]),
+        (f'{{"a": {{"b": 1, "b": 2}}, "c": {DEEP_LIST}}}', [("/c", "too_deep")]),
         (f'{{"a": ["b"], "c\\"": {DEEP_LIST}}}', [('/c"', "too_deep")]),
     ],
 )
@@ -69,6 +70,8 @@ def test_a_body_full_of_mistakes_is_answered_briefly(api: APIClient) -> None:
         b'{"profile": {}, "score": 80,}',
         b'{"profile": {}, "score": 080}',
         b'{"profile": {}, "score": 80} {}',
+        b'{"score": 1, "score": 80} {}',
+        b'{"profile": {"a": 1, "a": 2},',
         b"{'profile': {}, 'score': 80}",
         b'{"profile": {"name": "\x00"}, "score": 80}',
         b'{"profile": {"name": "\xff"}, "score": 80}',
