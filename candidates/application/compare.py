@@ -48,16 +48,18 @@ def _digits(phone: str) -> str:
 def national_keys(phone: str) -> list[str]:
     """Parts of search keys that those may have who keep this number as it is dialled at home.
 
-    A country's prefix has one to three digits. None for a number that has no such prefix.
+    A country's prefix has one to three digits; what is dialled at home instead is a 0 in most
+    countries, an 8 in some that were Soviet republics, and nothing in others. There are no such
+    parts for a number without a country's prefix.
     """
-    if "+" not in phone and not _digits(phone).startswith("00"):
+    if "+" not in unicodedata.normalize("NFKC", phone) and not _digits(phone).startswith("00"):
         return []
     digits = phone_key(phone)
     at_home = [digits[length:] for length in (1, 2, 3)]
     return [
         f" {trunk}{rest}"
         for rest in at_home
-        for trunk in ("", "0")
+        for trunk in ("", "0", "8")
         if len(rest) >= SHORTEST_NATIONAL
     ]
 
