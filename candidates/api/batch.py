@@ -1,6 +1,7 @@
 """Many commands in one request, each with a result of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
@@ -33,6 +34,7 @@ from eventstore.api.requests import (
     body_of,
     command_context,
     command_id_of,
+    id_in_path,
 )
 from eventstore.application.commands import CommandContext
 from eventstore.domain.exceptions import CommandReused, DomainError, InvalidValue, NotPermitted
@@ -94,7 +96,10 @@ class BatchView(APIView):
         if sent.validated_data["atomic"]:
             try:
                 results = in_one_transaction(
-                    lambda: [self._result_or_refused(index, item, context) for index, item in items]
+                    lambda: [
+                        self._result_or_refused(index, item, context) for index, item in items
+                    ],
+                    streams=_named(item for _, item in items),
                 )
             except _Refused as refused:
                 answer = self._problem(_under(refused.error, str(refused.index), "commands"))
@@ -178,7 +183,9 @@ class BatchView(APIView):
             index = places[command_id]
             try:
                 command, terms = self._understood(index, items[index], context)
-                same = candidate_service().repeated(command, terms) is not None
+                same = terms.command_id == command_id and bool(
+                    candidate_service().repeated(command, terms)
+                )
             except NotPermitted:
                 # What it says is another question; its result will be the refusal.
                 continue
@@ -191,6 +198,15 @@ class BatchView(APIView):
 def _id_at(index: int, batch: UUID) -> UUID:
     """Of the command at this place of a batch that has a key."""
     return uuid5(batch, f"command {index}")
+
+
+def _named(items: Iterable[Any]) -> set[UUID]:
+    """The candidates that are spoken of; what cannot be read is refused in its turn."""
+    found = set[UUID]()
+    for item in items:
+        with suppress(TypeError, KeyError, ValidationError):
+            found.add(id_in_path(item["candidate_id"]))
+    return found
 
 
 def _under(error: Exception, *keys: str) -> Exception:

@@ -229,7 +229,7 @@ def test_where_a_version_is_required_each_command_states_it(
 def test_batches_that_cross_are_both_carried_out(
     recruiter: User, client_of: Callable[..., APIClient], add: Callable[..., str]
 ) -> None:
-    urls = [add() for _ in range(4)]
+    urls = [add() for _ in range(6)]
 
     def note(writer: int) -> int:
         order = urls[::-1] if writer % 2 else urls
@@ -237,8 +237,8 @@ def test_batches_that_cross_are_both_carried_out(
         sent = {"atomic": True, "commands": commands}
         return int(client_of(recruiter).post(BATCH, sent).status_code)
 
-    assert together(4, note) == [200] * 4
-    assert {row.version for row in CandidateProjection.objects.all()} == {5}
+    assert together(8, note) == [200] * 8
+    assert {row.version for row in CandidateProjection.objects.all()} == {9}
 
 
 def _keyed(api: APIClient, commands: list[Any], **rest: Any) -> Any:
@@ -254,6 +254,7 @@ def test_a_key_with_other_commands_than_were_carried_out_is_refused_as_a_whole(
     sent = [refused, added, noted]
     first = _keyed(api, sent)
     assert statuses(first) == [400, 201, 200]
+    api.post(f"{url}standby/", headers={"Idempotency-Key": "used"})
     stored = StorageEvent.objects.count()
     others: list[list[Any]] = [
         [added, noted],
@@ -261,6 +262,7 @@ def test_a_key_with_other_commands_than_were_carried_out_is_refused_as_a_whole(
         [added, refused, noted],
         [refused, added, item(url, "note", body={"text": "y"})],
         [refused, added | {"idempotency_key": "own"}, noted],
+        [refused, item(url, "standby", idempotency_key="used"), noted],
         [refused, 5, noted],
     ]
     for other in others:
@@ -288,7 +290,7 @@ def test_who_may_do_less_by_now_is_told_so_and_not_that_the_key_was_used(
     sent = [{"command": "add", "body": ADD}, item(add(), "invite")]
     assert statuses(_keyed(api, sent)) == [201, 200]
     recruiter.groups.clear()
-    recruiter.user_permissions.add(Permission.objects.get(codename="decide"))
+    recruiter.user_permissions.set(Permission.objects.filter(codename="decide"))
     answer = _keyed(client_of(User.objects.get(pk=recruiter.pk)), sent)
     assert statuses(answer) == [403, 200]
 
