@@ -52,7 +52,7 @@ class MayCommand(BasePermission):
 
 
 class _Refused(Exception):
-    """Takes the transaction back."""
+    """The whole batch, for what is at this place: takes the transaction back."""
 
     def __init__(self, index: int, error: Exception) -> None:
         self.index = index
@@ -91,22 +91,22 @@ class BatchView(APIView):
         sent = SentBatch(data=body_of(request))
         sent.is_valid(raise_exception=True)
         items = list(enumerate(sent.validated_data["commands"]))
-        if context.command_id:
-            self._require_the_same(dict(items), context, context.command_id)
-        if sent.validated_data["atomic"]:
-            try:
+        try:
+            if context.command_id:
+                self._require_the_same(dict(items), context, context.command_id)
+            if sent.validated_data["atomic"]:
                 results = in_one_transaction(
                     lambda: [
                         self._result_or_refused(index, item, context) for index, item in items
                     ],
                     streams=_named(item for _, item in items),
                 )
-            except _Refused as refused:
-                answer = self._problem(_under(refused.error, str(refused.index), "commands"))
-                answer.data["index"] = refused.index
-                return answer
-        else:
-            results = [self._result_or_problem(index, item, context) for index, item in items]
+            else:
+                results = [self._result_or_problem(index, item, context) for index, item in items]
+        except _Refused as refused:
+            answer = self._problem(_under(refused.error, str(refused.index), "commands"))
+            answer.data["index"] = refused.index
+            return answer
         return Response(BatchAnswer({"correlation_id": batch_id, "results": results}).data)
 
     def _result_or_refused(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
@@ -177,9 +177,9 @@ class BatchView(APIView):
     def _require_the_same(
         self, items: Mapping[int, Any], context: CommandContext, batch: UUID
     ) -> None:
-        """Raises CommandReused where something else was carried out under the batch's key."""
+        """Raises _Refused where something else was carried out under the batch's key."""
         places = {_id_at(index, batch): index for index in range(MOST_COMMANDS)}
-        for command_id in candidate_service().carried_out(places):
+        for command_id in sorted(candidate_service().carried_out(places), key=places.__getitem__):
             index = places[command_id]
             try:
                 command, terms = self._understood(index, items[index], context)
@@ -192,7 +192,7 @@ class BatchView(APIView):
             except (KeyError, ValidationError, DomainError):
                 same = False
             if not same:
-                raise CommandReused(command_id=batch)
+                raise _Refused(index, CommandReused(command_id=command_id))
 
 
 def _id_at(index: int, batch: UUID) -> UUID:

@@ -256,18 +256,19 @@ def test_a_key_with_other_commands_than_were_carried_out_is_refused_as_a_whole(
     assert statuses(first) == [400, 201, 200]
     api.post(f"{url}standby/", headers={"Idempotency-Key": "used"})
     stored = StorageEvent.objects.count()
-    others: list[list[Any]] = [
-        [added, noted],
-        [added],
-        [added, refused, noted],
-        [refused, added, item(url, "note", body={"text": "y"})],
-        [refused, added | {"idempotency_key": "own"}, noted],
-        [refused, item(url, "standby", idempotency_key="used"), noted],
-        [refused, 5, noted],
+    others: list[tuple[int, list[Any]]] = [
+        (1, [added, noted]),
+        (1, [added]),
+        (1, [added, refused, noted]),
+        (2, [refused, added, item(url, "note", body={"text": "y"})]),
+        (1, [refused, added | {"idempotency_key": "own"}, noted]),
+        (1, [refused, item(url, "standby", idempotency_key="used"), noted]),
+        (1, [refused, 5, noted]),
     ]
-    for other in others:
+    for index, other in others:
         answer = _keyed(api, other)
         assert (answer.status_code, answer.json()["code"]) == (422, "command_reused"), other
+        assert answer.json()["index"] == index
     assert StorageEvent.objects.count() == stored
     again = _keyed(api, sent).json()["results"]
     assert [result.get("replayed") for result in again] == [None, True, True]
