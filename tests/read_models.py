@@ -41,13 +41,15 @@ _INDEXES = """
 _CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE conrelid::regclass::text = ANY(%s) ORDER BY 1, 2"""
+# A table that a migration took columns from numbers the others as before, a new one does not.
 _COLUMNS = """
-    SELECT table_name, ordinal_position, column_name, data_type, is_nullable,
+    SELECT table_name, row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position),
+        column_name, data_type, is_nullable,
         character_maximum_length, column_default
     FROM information_schema.columns WHERE table_name = ANY(%s) ORDER BY 1, 2"""
 _STATISTICS = """
     SELECT attrelid::regclass::text, attname, attstattarget FROM pg_attribute
-    WHERE attrelid = ANY(%s::regclass[]) AND attnum > 0 ORDER BY 1, 2"""
+    WHERE attrelid = ANY(%s::regclass[]) AND attnum > 0 AND NOT attisdropped ORDER BY 1, 2"""
 _GRANTS = """
     SELECT table_name, grantee, privilege_type, is_grantable
     FROM information_schema.table_privileges WHERE table_name = ANY(%s) ORDER BY 1, 2, 3"""
