@@ -14,6 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.tables import ProjectionTable
 
+MOST_SESSIONS = 8
+"""The server has a hundred for everybody, unless it was told otherwise."""
 _CONSTRAINTS = """
     SELECT format('ALTER TABLE {new} ADD CONSTRAINT %%I %%s', conname, pg_get_constraintdef(oid))
     FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ({kinds})"""
@@ -40,7 +42,8 @@ def identify(table: ProjectionTable, connection: BaseDatabaseWrapper, *, schema:
 def make_alike(tables: Iterable[ProjectionTable], *, schema: str) -> None:
     """Give the tables of this schema what else the served ones have: also what was made by hand."""
     with ExitStack() as stack:
-        sessions = [stack.enter_context(own_connection()) for _ in range(os.cpu_count() or 1)]
+        count = min(os.cpu_count() or 1, MOST_SESSIONS)
+        sessions = [stack.enter_context(own_connection()) for _ in range(count)]
         indexes: list[str] = []
         statistics: tuple[list[str], list[str]] = [], []
         for table in tables:
