@@ -78,7 +78,7 @@ class CandidateAdmin(ViewOnlyAdmin):
     )
     ordering = ("-added_position",)
     search_fields = ("search_key",)
-    search_help_text = "Name, e-mail, phone, position, location or external id."
+    search_help_text = "Name, e-mail, phone, position, location, external id or tags."
 
     class Media:
         css = {"all": ["candidates/admin.css"]}
