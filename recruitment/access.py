@@ -25,7 +25,7 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         scope = scope_of(request, view)
         if isinstance(request.auth, AuthToken):
-            limited = TokenScopes.objects.filter(pk=request.auth.pk).first()
+            limited: TokenScopes | None = getattr(request.auth, "scopes", None)
             if limited is not None and scope not in limited.granted:
                 raise MissingScope(scope)
         return True

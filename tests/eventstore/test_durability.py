@@ -14,8 +14,8 @@ from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.models import StorageEvent
 from eventstore.wiring import event_store, projections
-from tests.eventstore.test_statements import executed
 from tests.factories import add, added, invited
+from tests.statements import executed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RITA = CommandContext(actor="rita", door="api", allows=lambda _: True)
