@@ -18,6 +18,8 @@ from candidates.application.statistics import Statistics
 from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
+from candidates.infrastructure.history_file import content_digest as content_digest
+from candidates.infrastructure.history_file import history_rows as history_rows
 from candidates.infrastructure.statistics import counted_statistics
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.infrastructure.what_if import counted

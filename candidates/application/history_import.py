@@ -1,9 +1,7 @@
 """Turns the rows of another system's log into commands, in file order, each row at most once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from candidates.application.commands import (
@@ -11,13 +9,15 @@ from candidates.application.commands import (
     CandidateCommand,
     InviteCandidate,
     MoveCandidateToStandby,
+    NoteOnCandidate,
     RejectCandidate,
+    RescoreCandidate,
 )
-from candidates.application.history_map import BadRow, HistoryMap, Rule
+from candidates.application.history_map import BadRow, HistoryMap, Step
+from candidates.application.history_rows import Row, UnreadableRow
 from candidates.application.service import CandidateService
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import EventStore
-from eventstore.domain.events import stream_id_of
 from eventstore.domain.exceptions import DomainError, InvalidValue
 
 SOURCE_ROW = "source_row"
@@ -29,29 +29,40 @@ class Outcome(StrEnum):
     STANDBY = "standby"
     INVITED = "invited"
     REJECTED = "rejected"
+    RESCORED = "rescored"
+    NOTED = "noted"
     REFUSED = "refused"
     IGNORED = "ignored"
     KNOWN = "known"
     """At or before the newest row stored of its stream: decided by an earlier run."""
 
 
-_DONE = {
-    "add": Outcome.ADDED,
-    "standby": Outcome.STANDBY,
-    "invite": Outcome.INVITED,
-    "reject": Outcome.REJECTED,
+_DONE: dict[type[CandidateCommand], Outcome] = {
+    AddCandidate: Outcome.ADDED,
+    MoveCandidateToStandby: Outcome.STANDBY,
+    InviteCandidate: Outcome.INVITED,
+    RejectCandidate: Outcome.REJECTED,
+    RescoreCandidate: Outcome.RESCORED,
+    NoteOnCandidate: Outcome.NOTED,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a row. Names the row by line and key alone: reports hold nothing personal."""
+    """What became of a row, or of one of its commands.
+
+    Names the row by line and key alone: reports hold nothing personal.
+    """
 
     outcome: Outcome
     line: int
     key: str = ""
     code: str = ""
     """Why it was refused."""
+    detail: str = ""
+    """The same in words that quote nothing of the row."""
+    unreadable: bool = False
+    """Refused for what stands in the file, and not by a rule."""
 
 
 class HistoryImport:
@@ -71,60 +82,46 @@ class HistoryImport:
         self._batch_id = batch_id
         self._newest: dict[UUID, int] = {}
 
-    def take(self, line: int, row: Mapping[str | None, Any]) -> Taken:
-        """Decide one row, its cells by column; empty where it could not be read at all.
+    def take(self, row: Row | UnreadableRow) -> list[Taken]:
+        """Carry out what a row asks for. Returns an outcome for each of its commands, else one.
 
-        Surplus cells stand under None, missing ones are None. A bad row is refused and changes
-        nothing.
+        A row that cannot be read is refused whole and changes nothing. Where a rule refuses one
+        command of several, the others are carried out.
         """
-        key = row.get(self._map.stream) or ""
+        key = self._map.key_of(row.cells)
+        if isinstance(row, UnreadableRow):
+            return [_unreadable(row.line, key, row.code, row.detail)]
         try:
-            _check_cells(row)
-            rule = self._map.rules.get(row[self._map.activity])
-            if rule is None:
-                return Taken(outcome=Outcome.IGNORED, line=line, key=key)
-            if not key:
-                raise BadRow("blank_key")
-            return self._decide(line, key, row, rule)
+            steps = self._map.steps_of(row.cells)
         except BadRow as bad:
-            return Taken(outcome=Outcome.REFUSED, line=line, key=_printable(key), code=bad.code)
-        except InvalidValue as invalid:
-            return Taken(outcome=Outcome.REFUSED, line=line, key=_printable(key), code=invalid.rule)
-        except DomainError as refused:
-            return Taken(outcome=Outcome.REFUSED, line=line, key=key, code=refused.code)
+            return [_unreadable(row.line, key, bad.code, bad.detail)]
+        if not steps:
+            return [Taken(outcome=Outcome.IGNORED, line=row.line, key=key)]
+        candidate_id = self._map.candidate_id(key)
+        if row.line <= self._newest_row(candidate_id):
+            return [Taken(outcome=Outcome.KNOWN, line=row.line, key=key) for _ in steps]
+        return [self._carry_out(row.line, key, number, step) for number, step in enumerate(steps)]
 
-    def _decide(self, line: int, key: str, row: Mapping[Any, str], rule: Rule) -> Taken:
-        candidate_id = stream_id_of(self._map.stream_key(key))
-        if line <= self._newest_row(candidate_id):
-            return Taken(outcome=Outcome.KNOWN, line=line, key=key)
+    def _carry_out(self, line: int, key: str, number: int, step: Step) -> Taken:
         context = CommandContext(
-            actor=row[self._map.actor] or self._map.system,
+            actor=step.actor,
             door="import",
             allows=lambda _: True,
-            command_id=self._map.command_id(key, line),
+            command_id=self._map.command_id(key, line, number),
             correlation_id=self._batch_id,
-            occurred_at=self._map.time_of(row),
+            occurred_at=step.occurred_at,
             extra={SOURCE_ROW: line},
         )
-        result = self._service.handle(self._command(candidate_id, row, rule), context)
-        self._newest[candidate_id] = line
+        try:
+            result = self._service.handle(step.command, context)
+        except InvalidValue as invalid:
+            return _refused(line, key, invalid.rule)
+        except DomainError as refused:
+            return _refused(line, key, refused.code)
+        self._newest[result.candidate_id] = line
         # Repeated: a run at the same time was faster.
-        outcome = Outcome.KNOWN if result.repeated else _DONE[rule.command]
+        outcome = Outcome.KNOWN if result.repeated else _DONE[type(step.command)]
         return Taken(outcome=outcome, line=line, key=key)
-
-    def _command(self, candidate_id: UUID, row: Mapping[Any, str], rule: Rule) -> CandidateCommand:
-        match rule.command:
-            case "add":
-                return AddCandidate(
-                    candidate_id=candidate_id,
-                    profile=self._map.profile_of(row),
-                    score=self._map.score_of(row),
-                )
-            case "standby":
-                return MoveCandidateToStandby(candidate_id=candidate_id)
-            case "invite":
-                return InviteCandidate(candidate_id=candidate_id)
-        return RejectCandidate(candidate_id=candidate_id, reason=rule.reason)
 
     def _newest_row(self, candidate_id: UUID) -> int:
         if candidate_id not in self._newest:
@@ -134,18 +131,16 @@ class HistoryImport:
         return self._newest[candidate_id]
 
 
-def _check_cells(row: Mapping[str | None, Any]) -> None:
-    """Raises BadRow."""
-    if not row:
-        raise BadRow("unreadable_row")
-    if None in row:
-        raise BadRow("surplus_column")
-    for cell in row.values():
-        if cell is None:
-            raise BadRow("missing_column")
-        if not cell.isascii() and _printable(cell) != cell:
-            raise BadRow("not_utf8")
+def _refused(line: int, key: str, code: str) -> Taken:
+    return Taken(outcome=Outcome.REFUSED, line=line, key=key, code=code)
 
 
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+def _unreadable(line: int, key: str, code: str, detail: str) -> Taken:
+    return Taken(
+        outcome=Outcome.REFUSED,
+        line=line,
+        key=key.encode("utf-8", "backslashreplace").decode(),
+        code=code,
+        detail=detail,
+        unreadable=True,
+    )

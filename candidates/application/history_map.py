@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from candidates.application.commands import (
+    AddCandidate,
+    CandidateCommand,
+    InviteCandidate,
+    MoveCandidateToStandby,
+    RejectCandidate,
+)
 from candidates.domain.events import RejectionReason
+from eventstore.domain.events import stream_id_of
 
 COMMANDS = ("add", "standby", "invite", "reject")
 _REQUIRED = {"stream", "activity", "occurred_at", "actor", "commands", "score"}
@@ -21,11 +29,12 @@ class InvalidMap(ValueError):
 
 
 class BadRow(ValueError):
-    """A row that says nothing usable. `code` is stable."""
+    """A row that says nothing usable. `code` is stable, `detail` quotes nothing of the row."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +43,17 @@ class Rule:
 
     command: str
     reason: RejectionReason = RejectionReason.OTHER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command that a row asks for, and on which terms."""
+
+    command: CandidateCommand
+    activity: str
+    """What the other system calls it."""
+    actor: str
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +100,59 @@ class HistoryMap:
         named = {self.stream, self.activity, self.occurred_at, self.actor, self.score_column}
         return named | set(self.profile.values())
 
-    def stream_key(self, key: str) -> UUID:
-        return uuid5(self._namespace, key)
+    def key_of(self, row: Mapping[str, str]) -> str:
+        """What the other system calls the candidate; empty where the row does not say."""
+        return row.get(self.stream, "")
 
-    def command_id(self, key: str, line: int) -> UUID:
-        return uuid5(self._namespace, f"{line} {key}")
+    def candidate_id(self, key: str) -> UUID:
+        return stream_id_of(uuid5(self._namespace, key))
+
+    def command_id(self, key: str, line: int, step: int = 0) -> UUID:
+        return uuid5(self._namespace, f"{line}.{step} {key}" if step else f"{line} {key}")
+
+    def steps_of(self, row: Mapping[str, str]) -> list[Step]:
+        """The commands of one row in the order to carry them out; none where it is ignored.
+
+        Raises BadRow, so that of a bad row nothing is carried out.
+        """
+        activity = row[self.activity]
+        if (rule := self.rules.get(activity)) is None:
+            return []
+        if not (key := self.key_of(row)):
+            raise BadRow("blank_key")
+        return [
+            Step(
+                command=self._command(self.candidate_id(key), row, rule),
+                activity=activity,
+                actor=row[self.actor] or self.system,
+                occurred_at=self._time_of(row),
+            )
+        ]
 
     def batch_id(self, content_digest: str) -> UUID:
         """The correlation of everything that one state of the file brings in."""
         return uuid5(self._namespace, f"file {content_digest}")
 
-    def profile_of(self, row: Mapping[str, str]) -> dict[str, Any]:
+    def _command(self, candidate_id: UUID, row: Mapping[str, str], rule: Rule) -> CandidateCommand:
+        match rule.command:
+            case "add":
+                return AddCandidate(
+                    candidate_id=candidate_id,
+                    profile=self._profile_of(row),
+                    score=self._score_of(row),
+                )
+            case "standby":
+                return MoveCandidateToStandby(candidate_id=candidate_id)
+            case "invite":
+                return InviteCandidate(candidate_id=candidate_id)
+        return RejectCandidate(candidate_id=candidate_id, reason=rule.reason)
+
+    def _profile_of(self, row: Mapping[str, str]) -> dict[str, Any]:
         """Values as they stand in the file; empty cells say nothing."""
         lifted = {key: row[column] for key, column in self.profile.items() if row[column]}
         return {**lifted, "external_id": row[self.stream]}
 
-    def score_of(self, row: Mapping[str, str]) -> float:
+    def _score_of(self, row: Mapping[str, str]) -> float:
         """Raises BadRow."""
         try:
             score = float(row[self.score_column]) * self.score_factor
@@ -105,7 +162,7 @@ class HistoryMap:
             raise BadRow("unreadable_score")
         return min(score, self.score_maximum)
 
-    def time_of(self, row: Mapping[str, str]) -> datetime:
+    def _time_of(self, row: Mapping[str, str]) -> datetime:
         """Raises BadRow, also for a time without its offset from UTC."""
         try:
             time = datetime.fromisoformat(row[self.occurred_at])

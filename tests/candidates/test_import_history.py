@@ -22,6 +22,7 @@ from django.test import override_settings
 
 from candidates.application.history_import import Outcome
 from candidates.application.history_map import HistoryMap
+from candidates.application.history_rows import Row
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import RejectionReason, Status
 from candidates.models import CandidateProjection
@@ -254,14 +255,15 @@ def test_a_report_never_overwrites_what_is_read(tmp_path: Path, which: str) -> N
 def test_a_row_that_another_run_decides_meanwhile_is_that_runs() -> None:
     history_map = HistoryMap.parse(json.loads(MAP.read_text()))
     columns = ("case", "activity", "at", "who", "years", "mail")
-    good: dict[str | None, Any] = dict(zip(columns, APPLY.decode().split(","), strict=True))
+    good = dict(zip(columns, APPLY.decode().split(","), strict=True))
     one, other = (history_import(history_map, batch_id=uuid4(), dry_run=False) for _ in range(2))
 
     # It has looked, and found nothing decided.
-    assert one.take(2, {**good, "years": "many"}).outcome is Outcome.REFUSED
-    assert other.take(3, good).outcome is Outcome.ADDED
+    (taken,) = one.take(Row(line=2, cells={**good, "years": "many"}))
+    assert taken.outcome is Outcome.REFUSED
+    assert [taken.outcome for taken in other.take(Row(line=3, cells=good))] == [Outcome.ADDED]
 
-    assert one.take(3, good).outcome is Outcome.KNOWN
+    assert [taken.outcome for taken in one.take(Row(line=3, cells=good))] == [Outcome.KNOWN]
     assert StorageEvent.objects.count() == 1
 
 

@@ -1,16 +1,13 @@
 import csv
-import gzip
-import hashlib
 import json
 import sys
-import zlib
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -19,6 +16,7 @@ from tqdm import tqdm
 from candidates import wiring
 from candidates.application.history_import import Outcome, Taken
 from candidates.application.history_map import HistoryMap, InvalidMap
+from candidates.application.history_rows import UnusableFile
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 ROWS_PER_COMMIT = 1000
@@ -32,9 +30,6 @@ SUMMARY = (
     Outcome.IGNORED,
 )
 EVENTS = SUMMARY[:4]
-UNREADABLE = (EOFError, OSError, zlib.error)
-"""What reading a file raises, also one that is packed."""
-Row = tuple[int, dict[str | None, Any]]
 
 
 class Command(BaseCommand):
@@ -63,8 +58,11 @@ class Command(BaseCommand):
         history_map = _read_map(map_file)
         counts: Counter[Outcome] = Counter()
         with ExitStack() as stack:
-            rows = _rows(stack.enter_context(_opened(file)), history_map)
-            batch_id = history_map.batch_id(_digest(file))
+            try:
+                rows = stack.enter_context(wiring.history_rows(file, columns=history_map.columns))
+            except UnusableFile as error:
+                raise CommandError(str(error)) from error
+            batch_id = history_map.batch_id(wiring.content_digest(file))
             importing = wiring.history_import(history_map, batch_id=batch_id, dry_run=dry_run)
             if report and report.exists() and any(map(report.samefile, (file, map_file))):
                 raise CommandError(f"The report would overwrite {report}, which is read.")
@@ -73,14 +71,14 @@ class Command(BaseCommand):
             try:
                 while chunk := list(islice(rows, ROWS_PER_COMMIT)):
                     with nullcontext() if dry_run else transaction.atomic():
-                        taken = [importing.take(line, row) for line, row in chunk]
+                        taken = [one for row in chunk for one in importing.take(row)]
                     # Reported and counted only once they are stored.
                     write_refused(taken)
                     counts.update(one.outcome for one in taken)
                     progress.update(len(chunk))
                     if progress.disable and counts.total() % PLAIN_PROGRESS_EVERY == 0:
                         self.stderr.write(f"{counts.total()} rows")
-            except UNREADABLE as error:
+            except UnusableFile as error:
                 raise CommandError(
                     f"{file} cannot be read any further after {counts.total()} rows ({error}). "
                     "Those are imported; run again with the whole file for the rest."
@@ -105,53 +103,6 @@ def _read_map(path: Path) -> HistoryMap:
         raise CommandError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise CommandError(f"The map {path} is not JSON: {error}") from error
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    """The file as text; bytes that are not UTF-8 come as surrogates, so that their row shows."""
-    try:
-        with path.open("rb") as probe:
-            opener: Any = gzip.open if probe.read(2) == b"\x1f\x8b" else open
-        file = opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise CommandError(f"The log cannot be read: {error}") from error
-    with file:
-        yield file
-
-
-def _rows(file: IO[str], history_map: HistoryMap) -> Iterator[Row]:
-    """Each row with the line it starts on. Refuses a file without the columns of the map."""
-    reader = csv.reader(file)
-    try:
-        header = next(reader, [])
-    except (*UNREADABLE, csv.Error) as error:
-        raise CommandError(f"The log cannot be read: {error}") from error
-    if missing := sorted(history_map.columns - set(header)):
-        raise CommandError(f"The log has no column {', '.join(missing)}; it has {header}.")
-    if twice := sorted(name for name in history_map.columns if header.count(name) > 1):
-        raise CommandError(f"The log has more than one column {', '.join(twice)}.")
-
-    def numbered() -> Iterator[Row]:
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                yield line, {}
-                continue
-            # Nothing at all on a line is no row; csv.DictReader would hide the line, too.
-            if cells:
-                yield line, dict(zip_longest(header, cells))
-
-    return numbered()
 
 
 @contextmanager
