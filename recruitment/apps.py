@@ -1,7 +1,13 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 from django.db.models.signals import post_migrate
+
+
+class RecruitmentAdminConfig(admin.AdminConfig):
+    default_site = "recruitment.sign_in.RecruitmentSite"
+    default = False
 
 
 class RecruitmentConfig(AppConfig):

@@ -172,7 +172,7 @@ EVENT_FEED_URL, EVENT_FEED_TOKEN = event_feed(
 )
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "recruitment.apps.RecruitmentAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -213,6 +213,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 ROOT_URLCONF = "recruitment.urls"
+CSRF_FAILURE_VIEW = "recruitment.sign_in.csrf_failure"
 WSGI_APPLICATION = "recruitment.wsgi.application"
 TEMPLATES = [
     {

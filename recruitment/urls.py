@@ -5,12 +5,6 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from recruitment import errors, health
 
-admin.site.site_header = admin.site.site_title = "Recruitment"
-admin.site.index_title = "Overview"
-admin.site.site_url = None
-# Its few links are on the overview; the lists need the width.
-admin.site.enable_nav_sidebar = False
-
 # Its own template: Swagger UI's has a style element, which the content security policy refuses.
 docs = SpectacularSwaggerSplitView.as_view(
     url_name="schema", template_name="recruitment/api_docs.html"

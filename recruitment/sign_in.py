@@ -1,0 +1,100 @@
+"""The admin's site: a form sent after its session ended is kept on the page that asks to log in.
+
+Nothing that was typed is stored. It travels as hidden fields: to the login form, and behind it to
+a page that sends the form once more when the user says so.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from typing import Any, TypeVar, cast
+
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.views.csrf import csrf_failure as plain_csrf_failure
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+KEPT = "kept"
+"""The field of the login form that holds the other form, percent-encoded."""
+
+
+class RecruitmentSite(admin.AdminSite):
+    site_header = site_title = "Recruitment"
+    index_title = "Overview"
+    site_url = None
+    # Its few links are on the overview; the lists need the width.
+    enable_nav_sidebar = False
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Guards a view as Django does, but answers a form of nobody with a login form."""
+        guarded = super().admin_view(view, cacheable)
+
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "POST" and not self.has_permission(request):
+                kept = _kept(request)
+                if kept and request.path != reverse("admin:logout"):
+                    return self.log_in_first(request, kept)
+            return guarded(request, *args, **kwargs)
+
+        return cast(View, update_wrapper(inner, guarded))
+
+    def login(
+        self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
+    ) -> HttpResponse:
+        kept = request.POST.get(KEPT, "")
+        response = super().login(request, {**(extra_context or {}), KEPT: kept})
+        if kept and isinstance(response, HttpResponseRedirect):
+            return self.send_again(request, response.url, QueryDict(kept), status=200)
+        return response
+
+    def send_again(
+        self, request: HttpRequest, address: str, fields: QueryDict, *, status: int
+    ) -> TemplateResponse:
+        """A page whose button sends these fields to this address."""
+        context = {
+            **self.each_context(request),
+            "title": "Send it now?",
+            "address": address,
+            "fields": [(name, value) for name, values in fields.lists() for value in values],
+        }
+        return TemplateResponse(request, "recruitment/send_again.html", context, status=status)
+
+    def log_in_first(self, request: HttpRequest, kept: str) -> TemplateResponse:
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "form": AdminAuthenticationForm(request),
+            "app_path": reverse("admin:login"),
+            "username": request.user.get_username(),
+            REDIRECT_FIELD_NAME: request.get_full_path(),
+            KEPT: kept,
+        }
+        return TemplateResponse(request, "admin/login.html", context)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """CSRF_FAILURE_VIEW: keeps what one of our own pages sent.
+
+    A page's token is no longer good once its reader has logged in anew in another tab. No other
+    site can state this origin.
+    """
+    ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+    site = cast(RecruitmentSite, admin.site)
+    kept = _kept(request) if ours else ""
+    if not kept or not request.path.startswith(reverse("admin:index")):
+        return plain_csrf_failure(request, reason=reason)
+    if not site.has_permission(request):
+        return site.log_in_first(request, kept)
+    return site.send_again(request, request.get_full_path(), QueryDict(kept), status=403)
+
+
+def _kept(request: HttpRequest) -> str:
+    """The form that was sent, percent-encoded. Empty where it holds a password or a file."""
+    if request.FILES or any("password" in name for name in request.POST):
+        return ""
+    fields = request.POST.copy()
+    fields.pop("csrfmiddlewaretoken", None)
+    return fields.urlencode()
