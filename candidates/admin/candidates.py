@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,8 +15,8 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from candidates.admin.decision_forms import FORMS, DecisionForm
-from candidates.admin.decision_pages import MOST_AT_ONCE, confirmation, decide
+from candidates.admin.decision_forms import FORMS, DecisionForm, Seen
+from candidates.admin.decision_pages import MOST_AT_ONCE, confirmation, decide, versions_seen
 from candidates.admin.decisions import objection
 from candidates.admin.filters import StatusFilter
 from candidates.admin.profile import shown
@@ -45,12 +46,24 @@ def _bulk_action(form: type[DecisionForm]) -> Callable[..., HttpResponse | None]
         request: HttpRequest,
         queryset: "QuerySet[CandidateProjection]",
     ) -> HttpResponse | None:
-        candidates = list(queryset[: MOST_AT_ONCE + 1])
-        if len(candidates) > MOST_AT_ONCE:
+        ticked = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        listed = set(queryset.filter(pk__in=ticked).values_list("pk", flat=True))
+        # Django leaves out without a word what was ticked and the filters do not find any more.
+        others = model_admin.get_queryset(request).filter(pk__in=ticked).exclude(pk__in=listed)
+        chosen, gone = list(queryset[: MOST_AT_ONCE + 1]), list(others)
+        if len(chosen) + len(gone) > MOST_AT_ONCE:
             text = f"At most {MOST_AT_ONCE} candidates at a time: filter or search for fewer."
             model_admin.message_user(request, text, messages.ERROR)
             return None
-        return confirmation(request, form.kind, candidates, model_admin=model_admin)
+        seen = versions_seen(request.POST.getlist("seen"))
+        return confirmation(
+            request,
+            form.kind,
+            chosen + gone,
+            looked_at={id: version for id, version in seen.items() if str(id) in ticked},
+            notices=dict.fromkeys((one.pk for one in gone), "The list's filters find it no more."),
+            model_admin=model_admin,
+        )
 
     choose.__name__ = form.kind
     return choose
@@ -147,6 +160,11 @@ class CandidateAdmin(ViewOnlyAdmin):
                 (form, objection(user, form, candidate)) for form in FORMS.values()
             ]
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def action_checkbox(self, obj: CandidateProjection) -> SafeString:
+        """With the version that the list shows: the decision is about that one."""
+        seen = format_html('<input type="hidden" name="seen" value="{}">', Seen.of(obj))
+        return SafeString(super().action_checkbox(obj) + seen)
 
     @admin.display(description="candidate", ordering="search_key")
     def candidate(self, candidate: CandidateProjection) -> SafeString:

@@ -48,6 +48,16 @@ class Seen:
         return f"{self.candidate_id}:{self.version}"
 
 
+class NoteField(forms.CharField):
+    """Lines of text. A browser sends a line break as two characters: here it counts as one."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def to_python(self, value: Any) -> str:
+        text = super().to_python(value) or ""
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class DecisionForm(forms.Form):
     """One decision about any number of candidates."""
 
@@ -93,10 +103,9 @@ class RejectForm(DecisionForm):
         choices=[("", "Choose a reason"), *REASONS.items()],
         coerce=RejectionReason,
     )
-    note = forms.CharField(
+    note = NoteField(
         required=False,
         max_length=TEXT_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Optional: for colleagues, in words. It is kept with the decision.",
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -25,6 +26,9 @@ class Proposal:
 
     candidate: CandidateProjection
     seen: Seen
+    """The version that this page shows, and that the decision rests on."""
+    notice: str
+    """Why it has to be ticked here to be decided on; empty where it was chosen as it is shown."""
     objection: str
     """Why the decision would be refused now; empty where it would not."""
     taken_back: Entry | None
@@ -42,17 +46,49 @@ class Outcome:
 
 
 def proposals(
-    user: User, form: type[DecisionForm], candidates: Iterable[CandidateProjection]
+    user: User,
+    form: type[DecisionForm],
+    candidates: Iterable[CandidateProjection],
+    *,
+    looked_at: Mapping[UUID, int] | None = None,
+    notices: Mapping[UUID, str] | None = None,
 ) -> list[Proposal]:
+    """Lists the candidates as they are now.
+
+    `looked_at` has the version that the user chose each of them at, as far as that is known. Who
+    is at another one now was changed by somebody else, and is not decided on without a new tick.
+    `notices` are further reasons to ask for one.
+    """
+    looked_at, notices = looked_at or {}, notices or {}
     return [
         Proposal(
             candidate=candidate,
             seen=Seen.of(candidate),
+            notice=" ".join(
+                filter(None, [_moved(candidate, looked_at), notices.get(candidate.pk)])
+            ),
             objection=objection(user, form, candidate),
             taken_back=_newest_standing(candidate) if form is UndoForm else None,
         )
         for candidate in candidates
     ]
+
+
+def _moved(candidate: CandidateProjection, looked_at: Mapping[UUID, int]) -> str:
+    version = looked_at.get(candidate.pk, candidate.version)
+    if version == candidate.version:
+        return ""
+    return changed(
+        by=candidate.changed_by, at=candidate.changed_at, now=candidate.version, seen=version
+    )
+
+
+def changed(*, by: str, at: datetime, now: int, seen: int) -> str:
+    """Says who moved a candidate on since it was looked at."""
+    return (
+        f"{by} changed this candidate at {localize(localtime(at))}: it is at version "
+        f"{now} now, you saw version {seen}."
+    )
 
 
 def objection(user: User, form: type[DecisionForm], candidate: CandidateProjection) -> str:
@@ -103,10 +139,11 @@ def _attempt(
     try:
         return service.handle(decision.command(seen, fields), context)
     except StaleVersion as stale:
-        at = localize(localtime(stale.changed_at))
-        return (
-            f"{stale.changed_by} changed this candidate at {at}: it is at version "
-            f"{stale.current_version} now, you saw version {stale.expected}."
+        return changed(
+            by=stale.changed_by,
+            at=stale.changed_at,
+            now=stale.current_version,
+            seen=stale.expected,
         )
     except (DomainError, UndecodableEvent) as refusal:
         return str(refusal)

@@ -196,6 +196,139 @@ def test_a_form_sent_twice_decides_once_and_reports_the_same(rita: Browser) -> N
     assert StorageEvent.objects.filter(stream_id=strong).count() == 2
 
 
+def offered(page: Any) -> dict[str, tuple[int, str]]:
+    """Candidate -> the version that the form names, and why it has to be ticked."""
+    return {
+        proposal.candidate.name: (proposal.seen.version, proposal.notice)
+        for proposal in page.context["proposals"]
+    }
+
+
+OTTO = r"otto changed this candidate at [^.]* UTC: it is at version 2 now, you saw version 1\."
+
+
+def test_a_form_error_does_not_take_a_version_that_nobody_looked_at(rita: Browser) -> None:
+    moved, still = added("Moved"), added("Still")
+    page = chosen(rita, "reject", moved, still)
+    given(commands.RescoreCandidate(candidate_id=moved, score=99.0, why="oops"), actor="otto")
+    again = confirmed(rita, page, note="no reason given")
+    assert re.fullmatch(OTTO, offered(again)["Moved"][1])
+    assert offered(again)["Still"] == (1, "")
+    # As the browser sends it: what is not ticked is not sent.
+    form = {
+        "token": again.context["form"]["token"].value(),
+        "shown": [f"{moved}:2", f"{still}:1"],
+        "seen": [f"{still}:1"],
+        "reason": "other",
+    }
+    rita.post(address("reject"), form)
+    assert (status_of(moved), status_of(still)) == ("ADDED", "REJECTED")
+
+
+def test_who_has_moved_is_decided_on_after_a_new_tick(rita: Browser) -> None:
+    id = added()
+    page = chosen(rita, "reject", id)
+    given(commands.RescoreCandidate(candidate_id=id, score=99.0, why="oops"), actor="otto")
+    again = confirmed(rita, page)
+    confirmed(rita, again, shown=f"{id}:2", reason="other")
+    assert status_of(id) == "REJECTED"
+
+
+def test_who_was_not_ticked_stays_out_over_a_form_error(rita: Browser) -> None:
+    out, ticked = added("Out"), added("In")
+    form = {"token": str(uuid4()), "shown": [f"{out}:1", f"{ticked}:1"], "seen": f"{ticked}:1"}
+    page = rita.post(address("reject"), form)
+    assert offered(page) == {"Out": (1, "It was not ticked."), "In": (1, "")}
+    assert 'value="Reject: 1 candidate and those ticked"' in page.content.decode()
+
+
+def test_a_form_without_a_tick_decides_nothing_and_keeps_the_note(rita: Browser) -> None:
+    id = added()
+    form = {"token": str(uuid4()), "shown": f"{id}:1", "reason": "other", "note": "three mails"}
+    page = rita.post(address("reject"), form)
+    assert "Nothing was decided: Tick at least one candidate." in text_of(page)
+    assert "three mails" in text_of(page)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_moved_since_the_list_was_shown_is_named(rita: Browser, kind: str) -> None:
+    id = added()
+    given(commands.RescoreCandidate(candidate_id=id, score=99.0, why="oops"), actor="otto")
+    page = chosen(rita, kind, id, seen=[f"{id}:1", f"{uuid4()}:1"])
+    assert re.fullmatch(OTTO, offered(page)["Ann"][1])
+    assert "those ticked" in page.content.decode()
+
+
+def test_the_list_and_the_page_of_a_candidate_say_which_version_they_show(rita: Browser) -> None:
+    id = added()
+    assert f'name="seen" value="{id}:1"' in rita.get(LIST).content.decode()
+    page = rita.get(reverse("admin:candidates_candidateprojection_change", args=[id]))
+    link = f"{address('reject')}?candidate={id}:1"
+    assert link in page.content.decode()
+    given(commands.RescoreCandidate(candidate_id=id, score=99.0, why="oops"), actor="otto")
+    assert re.fullmatch(OTTO, offered(rita.get(link))["Ann"][1])
+
+
+def test_who_was_ticked_and_left_the_filter_is_named(rita: Browser) -> None:
+    here, gone = added("Here"), added("Gone")
+    given(commands.RejectCandidate(candidate_id=gone, reason=RejectionReason.OTHER), actor="otto")
+    form = {"action": "standby", "_selected_action": [str(here), str(gone)], "index": "0"}
+    seen = [f"{here}:1", f"{gone}:1"]
+    page = rita.post(f"{LIST}?status=ADDED", {**form, "seen": seen})
+    assert offered(page)["Here"] == (1, "")
+    version, notice = offered(page)["Gone"]
+    assert version == 2
+    assert notice.startswith("otto changed this candidate at")
+    assert notice.endswith("The list's filters find it no more.")
+
+
+def test_a_selection_that_has_left_the_filter_altogether_is_named(rita: Browser) -> None:
+    gone = added("Gone")
+    given(commands.InviteCandidate(candidate_id=gone))
+    form = {"action": "standby", "_selected_action": str(gone), "index": "0", "seen": f"{gone}:1"}
+    page = rita.post(f"{LIST}?status=ADDED", form)
+    assert list(offered(page)) == ["Gone"]
+    assert 'value="Move to standby: those ticked"' in page.content.decode()
+
+
+def test_who_is_no_row_any_more_is_named_by_id(rita: Browser) -> None:
+    here, never = added(), uuid4()
+    page = chosen(rita, "invite", here, never, seen=[f"{here}:1", f"{never}:1"])
+    assert f"There is no candidate {never} any more: it is left out." in text_of(page)
+
+
+def test_who_is_refused_as_stale_may_be_decided_on_again_with_the_same_note(rita: Browser) -> None:
+    moved, still = added("Moved"), added("Still")
+    page = chosen(rita, "reject", moved, still)
+    given(commands.RescoreCandidate(candidate_id=moved, score=99.0, why="oops"), actor="otto")
+    report = confirmed(rita, page, reason="no_response", note="three mails\r\nno answer")
+    assert (status_of(moved), status_of(still)) == ("ADDED", "REJECTED")
+    assert list(offered(report)) == ["Moved"]
+    assert "three mails no answer" in text_of(report)
+    assert re.search('<option value="no_response" selected', report.content.decode())
+    again = {"shown": f"{moved}:2", "reason": "no_response", "note": "three mails\r\nno answer"}
+    confirmed(rita, report, **again)
+    assert CandidateProjection.objects.get(pk=moved).rejection_note == "three mails\nno answer"
+
+
+def test_a_note_that_went_with_a_refusal_is_shown(rita: Browser) -> None:
+    id = added()
+    page = chosen(rita, "reject", id)
+    given(commands.RejectCandidate(candidate_id=id, reason=RejectionReason.OTHER), actor="otto")
+    report = confirmed(rita, page, reason="no_response", note="three mails")
+    assert "Your note was not kept with those refused three mails" in text_of(report)
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\n", "\r"])
+def test_a_line_break_of_a_note_counts_once(rita: Browser, newline: str) -> None:
+    id = added()
+    lines = ["x" * 99] * 99 + ["x" * 100]
+    confirmed(rita, chosen(rita, "reject", id), reason="other", note=newline.join(lines))
+    kept = CandidateProjection.objects.get(pk=id).rejection_note
+    assert kept == "\n".join(lines)
+    assert len(kept) == 10_000
+
+
 def test_an_undo_sent_twice_takes_back_one_decision(rita: Browser) -> None:
     id = added()
     given(commands.MoveCandidateToStandby(candidate_id=id))
@@ -262,11 +395,12 @@ def test_who_may_not_decide_is_offered_nothing_and_refused(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_anonymous_visitor_is_sent_to_log_in(db: None, kind: str) -> None:
+def test_an_anonymous_visitor_has_to_log_in(db: None, kind: str) -> None:
     id = added()
     form = {"seen": f"{id}:1", "token": str(uuid4()), "reason": "other"}
     response = Browser().post(address(kind), form)
-    assert response.status_code == 302
+    assert "You are not logged in any more. What you typed is kept" in text_of(response)
+    response = Browser().get(address(kind))
     assert response["Location"].startswith("/admin/login/")
     assert StorageEvent.objects.count() == 1
 

@@ -172,6 +172,46 @@ def test_a_rejection_is_taken_from_the_candidate_s_page_to_its_report(
     expect(page.get_by_role("link", name="Undo the newest decision…")).to_be_visible()
 
 
+def test_a_note_outlives_a_form_error_a_change_by_somebody_else_and_the_session(
+    page: Page, user_in: Callable[..., User]
+) -> None:
+    id = added("Ann", 80)
+    user = user_in("Recruiters")
+    log_in(page, user)
+    page.goto(f"/admin/candidates/candidateprojection/{id}/change/")
+    page.get_by_role("link", name="Reject…").click()
+    page.get_by_label("Note").fill("three mails\nno answer")
+    given(commands.RescoreCandidate(candidate_id=id, score=99.0, why="oops"), actor="otto")
+    page.locator("form[action*=decide]").evaluate("form => form.noValidate = true")
+    page.get_by_role("button", name="Reject: 1 candidate").click()
+    expect(page.get_by_text("This field is required.")).to_be_visible()
+    expect(page.get_by_role("row", name="Ann")).to_contain_text("otto changed this candidate")
+    check_looks(page, "Reject")
+
+    page.get_by_label("Reason").select_option(label="No response")
+    page.get_by_role("button", name="Reject: those ticked").click()
+    expect(page.get_by_text("Tick at least one candidate.")).to_be_visible()
+    page.get_by_role("checkbox", name="Ann").check()
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_role("button", name="Reject: those ticked").click()
+    expect(page.get_by_text("What you typed is kept")).to_be_visible()
+    check_looks(page, "Log in")
+    page.get_by_label("Username").fill(user.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    check_looks(page, "Send it now?")
+    given(commands.RescoreCandidate(candidate_id=id, score=98.0, why="again"), actor="otto")
+    page.get_by_role("button", name="Send it now").click()
+    expect(page.get_by_role("status")).to_have_text("0 done, 1 refused.")
+    check_looks(page, "Reject")
+
+    expect(page.get_by_label("Note")).to_have_value("three mails\nno answer")
+    page.get_by_role("checkbox", name="Ann").check()
+    page.get_by_role("button", name="Reject: those ticked").click()
+    expect(page.get_by_role("status")).to_have_text("1 done, 0 refused.")
+    assert CandidateProjection.objects.get().rejection_note == "three mails\nno answer"
+
+
 def test_a_viewer_reads_statistics_of_now_and_of_an_earlier_time(
     page: Page, user_in: Callable[..., User]
 ) -> None:
