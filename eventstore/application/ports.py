@@ -34,8 +34,8 @@ class StreamSource(Protocol):
         """
 
 
-class EventStore(Protocol):
-    """The append-only log."""
+class Streams(Protocol):
+    """The streams of the log: all that a command needs of it."""
 
     def append(
         self,
@@ -86,6 +86,42 @@ class EventStore(Protocol):
 
     def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
         """Those of these commands that recorded anything."""
+
+
+class EventBatch(Streams, Protocol):
+    """Streams on which many commands are decided in memory, whose events are stored together.
+
+    It reads the log and what was appended to it itself. An append refuses all that the log's own
+    would; its events are at position 0 until `store` has stored them. A batch is stored once.
+    """
+
+    def fetch(self, stream_ids: Collection[UUID], *, command_ids: Collection[UUID] = ()) -> None:
+        """Read these streams, and which of these commands were carried out, by a query each.
+
+        What is not fetched is looked up when it is needed, and then one at a time.
+        """
+
+    def store(self) -> list[RecordedEvent]:
+        """Store all that was appended, or nothing. Returns it in the order of the appends.
+
+        Inside a caller's transaction this is a savepoint: a refusal leaves it usable.
+
+        Raises BatchConflict where another writer was faster: the commands are to be decided anew,
+        on a new batch.
+        """
+
+
+class EventStore(Streams, Protocol):
+    """The append-only log."""
+
+    def read_streams(self, after: Mapping[UUID, int]) -> Mapping[UUID, list[RecordedEvent]]:
+        """`read_stream` behind these versions of these streams, all by one query.
+
+        No entry for a stream without such events.
+        """
+
+    def batch(self) -> EventBatch:
+        """A new batch on top of the log."""
 
     def read_all(
         self,

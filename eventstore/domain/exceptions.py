@@ -163,6 +163,17 @@ class ConcurrencyError(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class BatchConflict(Exception):
+    """Another writer was faster on some streams of a batch: nothing of the batch is stored."""
+
+    stream_ids: frozenset[UUID]
+    """Those that are not where the batch read them, or whose command was carried out meanwhile."""
+
+    def __str__(self) -> str:
+        return f"{len(self.stream_ids)} streams of the batch have events that it has not read."
+
+
+@dataclass(eq=False, kw_only=True)
 class StaleVersion(ConcurrencyError):
     """The caller decided on a version that is no longer the newest."""
 

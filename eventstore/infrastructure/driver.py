@@ -3,9 +3,10 @@
 The price is that Django's query log and execute wrappers do not see them.
 """
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -15,14 +16,17 @@ from uuid import UUID
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.domain.events import StreamHead
 from eventstore.infrastructure.mapper import StorageRow
-from eventstore.models import StorageEvent, StreamKey
+from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent, StreamKey
 
 TABLE = StorageEvent._meta.db_table
 KEY_TABLE = StreamKey._meta.db_table
+REFUSING = (EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, KEY_TABLE)
+"""What a refused append names: one of its constraints, or the key of a stream that is there."""
 _COLUMNS = StorageRow._fields
 _CASTS = {
     "event_id": "uuid",
@@ -75,6 +79,18 @@ class Driver(Protocol):
         rows. Empty, and nothing stored, where the predecessor is missing or another.
         """
 
+    def insert_many(self, connection: Any, rows: Sequence[StorageRow]) -> list[int]:
+        """Store rows of any streams by one statement, return their positions in order.
+
+        In a transaction, in which `present` has found the predecessors of those that go on.
+        """
+
+    def insert_keys(self, connection: Any, keys: Sequence[tuple[UUID, bytes]]) -> None:
+        """Store the wrapped keys of new streams by one statement."""
+
+    def present(self, connection: Any, heads: Mapping[UUID, StreamHead]) -> set[UUID]:
+        """Those of these streams that have the event, by version and hash, that is named."""
+
     def transaction(self, connection: Any) -> AbstractContextManager[object]:
         """For an insert that takes several statements, outside of any transaction."""
 
@@ -94,6 +110,11 @@ class Driver(Protocol):
 
         `prepare` keeps the plan: right where an index fits at any size of the log.
         """
+
+    def select_streams(
+        self, connection: Any, after: Mapping[UUID, int], *, keys: bool
+    ) -> Iterator[Stored]:
+        """What these streams have behind these versions, as `select`, by stream and version."""
 
     def fetch(
         self, connection: Any, statement: str, parameters: Sequence[object]
@@ -158,6 +179,37 @@ class PostgreSQLDriver:
         cursor.execute(statement, values, prepare=True)
         return [position for (position,) in cursor.fetchall()]
 
+    def insert_many(
+        self, connection: psycopg.Connection[Any], rows: Sequence[StorageRow]
+    ) -> list[int]:
+        statement = _insert(self._arrays, guarded=False)
+        cursor = self._cursors.of(connection, statement)
+        cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
+        return [position for (position,) in cursor.fetchall()]
+
+    def insert_keys(
+        self, connection: psycopg.Connection[Any], keys: Sequence[tuple[UUID, bytes]]
+    ) -> None:
+        statement = (
+            f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) "
+            "SELECT * FROM unnest(%s::uuid[], %s::bytea[])"
+        )
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        self._cursors.of(connection, statement).execute(statement, columns)
+
+    def present(
+        self, connection: psycopg.Connection[Any], heads: Mapping[UUID, StreamHead]
+    ) -> set[UUID]:
+        versions = [head.version for head in heads.values()]
+        hashes = [head.hash for head in heads.values()]
+        found = psycopg.Cursor(connection).execute(
+            "SELECT event.stream_id FROM unnest(%s::uuid[], %s::integer[], %s::bytea[]) "
+            f"AS head (stream_id, version, hash) JOIN {TABLE} AS event "
+            "USING (stream_id, version, hash)",
+            [list(heads), versions, hashes],
+        )
+        return {stream_id for (stream_id,) in found.fetchall()}
+
     def transaction(
         self, connection: psycopg.Connection[Any]
     ) -> AbstractContextManager[psycopg.Transaction]:
@@ -175,6 +227,17 @@ class PostgreSQLDriver:
         cursor = psycopg.Cursor(connection)
         statement = _select(_SELECTED, where, keys=keys)
         cursor.execute(statement, parameters, prepare=prepare, binary=True)
+        return ((self._row(row[2:]), row[0], row[1]) for row in cursor.fetchall())
+
+    def select_streams(
+        self, connection: psycopg.Connection[Any], after: Mapping[UUID, int], *, keys: bool
+    ) -> Iterator[Stored]:
+        behind = "unnest(%s::uuid[], %s::integer[]) AS behind (stream_id, version)"
+        on = "event.stream_id = behind.stream_id AND event.version > behind.version"
+        statement = _select_streams(f"{behind} JOIN", _SELECTED, on, keys=keys)
+        # Not prepared: a plan that was made for few streams, or a small log, would be kept.
+        cursor = psycopg.Cursor(connection)
+        cursor.execute(statement, [list(after), list(after.values())], prepare=False, binary=True)
         return ((self._row(row[2:]), row[0], row[1]) for row in cursor.fetchall())
 
     def load(
@@ -234,6 +297,38 @@ class SQLiteDriver:
         found = self._execute(connection, statement, values)
         return [position for (position,) in found]
 
+    def insert_many(self, connection: sqlite3.Connection, rows: Sequence[StorageRow]) -> list[int]:
+        statement = with_question_marks(
+            f"INSERT INTO {TABLE} ({', '.join(_COLUMNS)}) VALUES {self._values}"
+        )
+        with closing(connection.cursor(sqlite3.Cursor)) as cursor:
+            cursor.executemany(statement, ([*map(adapted, row)] for row in rows))
+            # One transaction draws its numbers without a gap: AUTOINCREMENT goes on from the last.
+            (last,) = cursor.execute("SELECT last_insert_rowid()").fetchone()
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def insert_keys(
+        self, connection: sqlite3.Connection, keys: Sequence[tuple[UUID, bytes]]
+    ) -> None:
+        with closing(connection.cursor(sqlite3.Cursor)) as cursor:
+            cursor.executemany(
+                with_question_marks(_INSERT_KEY), [(id.hex, wrapped) for id, wrapped in keys]
+            )
+
+    def present(
+        self, connection: sqlite3.Connection, heads: Mapping[UUID, StreamHead]
+    ) -> set[UUID]:
+        named = [[id.hex, head.version, head.hash.hex().upper()] for id, head in heads.items()]
+        found = self._execute(
+            connection,
+            f"SELECT event.stream_id FROM json_each(%s) AS head CROSS JOIN {TABLE} AS event "
+            "ON event.stream_id = json_extract(head.value, '$[0]') "
+            "AND event.version = json_extract(head.value, '$[1]') "
+            "WHERE hex(event.hash) = json_extract(head.value, '$[2]')",
+            [json.dumps(named)],
+        )
+        return {UUID(hex=stream_id) for (stream_id,) in found}
+
     @contextmanager
     def transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("BEGIN IMMEDIATE").close()
@@ -258,6 +353,18 @@ class SQLiteDriver:
         statement = _select(_SELECTED_AS_TEXT, where, keys=keys)
         found = self._execute(connection, statement, parameters)
         return ((self._row(row[2:]), row[0], row[1]) for row in found)
+
+    def select_streams(
+        self, connection: sqlite3.Connection, after: Mapping[UUID, int], *, keys: bool
+    ) -> Iterator[Stored]:
+        on = "event.stream_id = behind.key AND event.version > behind.value"
+        behind = "json_each(%s) AS behind CROSS JOIN"
+        statement = _select_streams(behind, _SELECTED_AS_TEXT, on, keys=keys)
+        named = json.dumps({stream_id.hex: version for stream_id, version in after.items()})
+        return (
+            (self._row(row[2:]), row[0], row[1])
+            for row in self._execute(connection, statement, [named])
+        )
 
     def fetch(
         self, connection: sqlite3.Connection, statement: str, parameters: Sequence[object]
@@ -321,6 +428,22 @@ def driver_of(connection: BaseDatabaseWrapper) -> Driver:
     )
 
 
+def connected() -> tuple[BaseDatabaseWrapper, Driver]:
+    """The connection that this thread uses, open, and what speaks to it."""
+    # The connection itself: `django.db.connection` looks it up anew for every attribute.
+    database = connections[DEFAULT_DB_ALIAS]
+    driver = driver_of(database)
+    database.ensure_connection()
+    return database, driver
+
+
+def in_transaction(database: BaseDatabaseWrapper, driver: Driver) -> AbstractContextManager[object]:
+    """A transaction of the driver's, a savepoint inside another."""
+    if not database.autocommit:
+        return transaction.atomic()
+    return driver.transaction(database.connection)
+
+
 @lru_cache(maxsize=STATEMENTS_KEPT)
 def _insert(source: str, *, guarded: bool, keyed: bool = False) -> str:
     """`WHERE EXISTS` refuses a gap and another predecessor; the unique index a taken version.
@@ -343,6 +466,15 @@ def _select(columns: str, where: str, *, keys: bool) -> str:
     return (
         f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event "
         f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id WHERE {where}"
+    )
+
+
+@cache
+def _select_streams(behind: str, columns: str, on: str, *, keys: bool) -> str:
+    key = f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id " if keys else ""
+    return (
+        f"SELECT event.position, {'key.wrapped' if keys else 'NULL'}, {columns} "
+        f"FROM {behind} {TABLE} AS event ON {on} {key}ORDER BY event.stream_id, event.version"
     )
 
 

@@ -8,11 +8,18 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from eventstore.application.folding import Changes, FoldedStream, Step, advanced
 from eventstore.application.parking import ParkedStream, described, retry_at
-from eventstore.application.ports import Checkpoint, EventStore, WaitingCount, WaitingMessage
+from eventstore.application.ports import (
+    Checkpoint,
+    EventBatch,
+    EventStore,
+    WaitingCount,
+    WaitingMessage,
+)
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -22,6 +29,7 @@ from eventstore.domain.events import (
     event_id_of,
 )
 from eventstore.domain.exceptions import (
+    BatchConflict,
     ConcurrencyError,
     CursorBeyondLog,
     EventAlreadyStored,
@@ -77,12 +85,13 @@ class InMemoryEventStore:
             )
             for row, event in zip(rows, events, strict=True):
                 self._mapper.read_back(row, self._keys.get(stream_id), given=event)
-            first = len(self._by_event_id) + 1
-            recorded = [self._recorded(row, first + i) for i, row in enumerate(rows)]
-            for row, stored in zip(rows, recorded, strict=True):
-                self._streams.setdefault(stream_id, []).append((row, stored.position))
-                self._by_event_id[row.event_id] = row, stored.position
-            return recorded
+            return [self._kept(row) for row in rows]
+
+    def _kept(self, row: StorageRow) -> RecordedEvent:
+        stored = row, len(self._by_event_id) + 1
+        self._streams.setdefault(row.stream_id, []).append(stored)
+        self._by_event_id[row.event_id] = stored
+        return self._recorded(*stored)
 
     def head(self, stream_id: UUID) -> StreamHead:
         stream = self._streams.get(stream_id)
@@ -115,6 +124,13 @@ class InMemoryEventStore:
 
     def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
         return {id for id in command_ids if event_id_of(id, 0) in self._by_event_id}
+
+    def read_streams(self, after: Mapping[UUID, int]) -> Mapping[UUID, list[RecordedEvent]]:
+        found = {id: self.read_stream(id, after=version) for id, version in after.items()}
+        return {id: recorded for id, recorded in found.items() if recorded}
+
+    def batch(self) -> EventBatch:
+        return InMemoryEventBatch(self._mapper, clock=self._clock, log=self)
 
     @property
     def last_position(self) -> int:
@@ -178,6 +194,14 @@ class OverlayEventStore(InMemoryEventStore):
         super().__init__(mapper, clock=clock)
         self._beneath = beneath
 
+    def append(
+        self, stream_type: str, stream_id: UUID, events: Sequence[DomainEvent], **terms: Any
+    ) -> list[RecordedEvent]:
+        command_id = terms["metadata"].causation_id
+        if command_id and self._beneath.carried_out([command_id]):
+            raise EventAlreadyStored(event_id=event_id_of(command_id, 0))
+        return super().append(stream_type, stream_id, events, **terms)
+
     def head(self, stream_id: UUID) -> StreamHead:
         return (
             super().head(stream_id) if stream_id in self._streams else self._beneath.head(stream_id)
@@ -216,6 +240,59 @@ class OverlayEventStore(InMemoryEventStore):
 
     def settled_end(self) -> int:
         raise UnsafeLogRead(reason="what is only tried out has no place in it.")
+
+
+class InMemoryEventBatch(OverlayEventStore):
+    def __init__(
+        self, mapper: EventMapper, *, clock: Callable[[], datetime], log: InMemoryEventStore
+    ) -> None:
+        super().__init__(mapper, clock=clock, beneath=log)
+        self._under = log
+        self._keys = log._keys
+        self._bases: dict[UUID, StreamHead] = {}
+        self._stored = False
+
+    def append(
+        self, stream_type: str, stream_id: UUID, events: Sequence[DomainEvent], **terms: Any
+    ) -> list[RecordedEvent]:
+        base = self._under.head(stream_id)
+        recorded = super().append(stream_type, stream_id, events, **terms)
+        self._bases.setdefault(stream_id, base)
+        return [one._replace(position=0) for one in recorded]
+
+    def fetch(self, stream_ids: Collection[UUID], *, command_ids: Collection[UUID] = ()) -> None:
+        """Nothing is far away."""
+
+    def read_stream(
+        self, stream_id: UUID, *, after: int = 0, until: int | None = None
+    ) -> list[RecordedEvent]:
+        recorded = super().read_stream(stream_id, after=after, until=until)
+        return [
+            one._replace(position=0) if one.event_id in self._by_event_id else one
+            for one in recorded
+        ]
+
+    def read_command(self, command_id: UUID) -> list[RecordedEvent]:
+        recorded = super().read_command(command_id)
+        return [
+            one._replace(position=0) if one.event_id in self._by_event_id else one
+            for one in recorded
+        ]
+
+    def store(self) -> list[RecordedEvent]:
+        if self._stored:
+            raise ValueError("A batch is stored once.")
+        with self._under._lock:
+            conflicting = {
+                row.stream_id
+                for event_id, (row, _) in self._by_event_id.items()
+                if event_id in self._under._by_event_id
+                or self._under.head(row.stream_id) != self._bases[row.stream_id]
+            }
+            if conflicting:
+                raise BatchConflict(stream_ids=frozenset(conflicting))
+            self._stored = True
+            return [self._under._kept(row) for row, _ in self._by_event_id.values()]
 
 
 def _loaded(recorded: list[RecordedEvent]) -> LoadedStream | None:

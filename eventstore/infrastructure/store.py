@@ -1,15 +1,15 @@
 """The log in the project's database."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import IntegrityError, connection
 
+from eventstore.application.ports import EventBatch
 from eventstore.domain.events import (
     DomainEvent,
     LoadedStream,
@@ -23,7 +23,8 @@ from eventstore.domain.exceptions import (
     EventAlreadyStored,
     PersonalDataErased,
 )
-from eventstore.infrastructure.driver import KEY_TABLE, TABLE, Driver, Stored, driver_of
+from eventstore.infrastructure.batch import DjangoEventBatch
+from eventstore.infrastructure.driver import REFUSING, TABLE, Stored, connected, in_transaction
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.log import read_settled, settled_end
 from eventstore.infrastructure.mapper import (
@@ -33,13 +34,11 @@ from eventstore.infrastructure.mapper import (
     envelope,
     undecodable,
 )
-from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEvent, StreamKey
+from eventstore.models import StorageEvent, StreamKey
 
 ROWS_PER_STATEMENT = 1000
 """Both databases bound the number of parameters: 32,766 on SQLite."""
 PAGE = 2000
-_REFUSING = (EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, KEY_TABLE)
-"""What a refused append names: one of its constraints, or the key of a stream that is there."""
 
 
 class DjangoEventStore:
@@ -107,7 +106,7 @@ class DjangoEventStore:
     def load_stream(
         self, stream_id: UUID, *, after: int = 0, until: int | None = None
     ) -> LoadedStream | None:
-        database, driver = _connected()
+        database, driver = connected()
         with database.wrap_database_errors:
             rows = driver.load(database.connection, *_part(stream_id, after, until))
         if not rows:
@@ -130,6 +129,18 @@ class DjangoEventStore:
     ) -> list[RecordedEvent]:
         where, parameters = _part(stream_id, after, until)
         return self._select(where, parameters)
+
+    def read_streams(self, after: Mapping[UUID, int]) -> Mapping[UUID, list[RecordedEvent]]:
+        database, driver = connected()
+        with database.wrap_database_errors:
+            stored = driver.select_streams(database.connection, after, keys=True)
+        found: dict[UUID, list[RecordedEvent]] = {}
+        for recorded in self._recorded(stored):
+            found.setdefault(recorded.stream_id, []).append(recorded)
+        return found
+
+    def batch(self) -> EventBatch:
+        return DjangoEventBatch(self, self._mapper, keyring=self._keyring, clock=self._clock)
 
     def read_command(self, command_id: UUID) -> list[RecordedEvent]:
         # One equality: PostgreSQL keeps a prepared plan, and for a list of ids made while the
@@ -175,7 +186,7 @@ class DjangoEventStore:
     def _select(
         self, where: str, parameters: Sequence[object], *, personal: bool = True
     ) -> list[RecordedEvent]:
-        database, driver = _connected()
+        database, driver = connected()
         with database.wrap_database_errors:
             stored = driver.select(database.connection, where, parameters, keys=personal)
         return self._recorded(stored)
@@ -211,7 +222,7 @@ class DjangoEventStore:
         return self.head(stream_id) if version else StreamHead()
 
     def _insert(self, rows: list[StorageRow], head: StreamHead, new_key: bytes | None) -> list[int]:
-        database, driver = _connected()
+        database, driver = connected()
         one_statement = len(rows) <= ROWS_PER_STATEMENT and (
             new_key is None or (database.vendor == "postgresql" and head.version == 0)
         )
@@ -220,7 +231,9 @@ class DjangoEventStore:
         try:
             with (
                 database.wrap_database_errors,
-                self._transaction(database, driver, one_statement=one_statement),
+                nullcontext()
+                if one_statement and database.autocommit
+                else in_transaction(database, driver),
             ):
                 for i in range(0, len(rows), ROWS_PER_STATEMENT):
                     part = rows[i : i + ROWS_PER_STATEMENT]
@@ -234,19 +247,10 @@ class DjangoEventStore:
                         raise _Refused
                     previous = part[-1].hash
         except IntegrityError as error:
-            if not any(name in str(error) for name in _REFUSING):
+            if not any(name in str(error) for name in REFUSING):
                 raise
             raise _Refused from error
         return positions
-
-    @staticmethod
-    def _transaction(
-        database: BaseDatabaseWrapper, driver: Driver, *, one_statement: bool
-    ) -> AbstractContextManager[object]:
-        if not database.autocommit:
-            # A savepoint.
-            return transaction.atomic()
-        return nullcontext() if one_statement else driver.transaction(database.connection)
 
     def _refusal(
         self, stream_id: UUID, expected: int, command_id: UUID | None
@@ -257,14 +261,6 @@ class DjangoEventStore:
             if StorageEvent.objects.filter(event_id=event_id).exists():
                 return EventAlreadyStored(event_id=event_id)
         return ConcurrencyError(stream_id=stream_id, expected=expected)
-
-
-def _connected() -> tuple[BaseDatabaseWrapper, Driver]:
-    # The connection itself: `django.db.connection` looks it up anew for every attribute.
-    database = connections[DEFAULT_DB_ALIAS]
-    driver = driver_of(database)
-    database.ensure_connection()
-    return database, driver
 
 
 def _part(stream_id: UUID, after: int, until: int | None) -> tuple[str, list[object]]:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -75,22 +76,45 @@ def mapper() -> EventMapper:
     return mapper
 
 
+class ByBatches:
+    """A log whose every append is a batch of one, stored at once."""
+
+    def __init__(self, log: EventStore) -> None:
+        self._log = log
+
+    def append(self, stream_type: str, stream_id: UUID, events: Any, **terms: Any) -> Any:
+        batch = self._log.batch()
+        batch.append(stream_type, stream_id, events, **terms)
+        return batch.store()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+
 @pytest.fixture(
     params=[
         "memory",
         "overlay",
+        "memory by batches",
         pytest.param("database", marks=pytest.mark.django_db(transaction=True)),
         pytest.param("database in a transaction", marks=pytest.mark.django_db),
+        pytest.param("database by batches", marks=pytest.mark.django_db(transaction=True)),
+        pytest.param("database by batches in a transaction", marks=pytest.mark.django_db),
     ]
 )
-def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> EventStore:
+def store(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> Any:
+    memory = InMemoryEventStore(mapper, clock=clock)
+    database = DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
     match request.param:
         case "memory":
-            return InMemoryEventStore(mapper, clock=clock)
+            return memory
         case "overlay":
-            beneath = InMemoryEventStore(mapper, clock=clock)
-            return OverlayEventStore(mapper, clock=clock, beneath=beneath)
-    return DjangoEventStore(mapper, keyring=lambda: KEYRING, clock=clock)
+            return OverlayEventStore(mapper, clock=clock, beneath=memory)
+        case "memory by batches":
+            return ByBatches(memory)
+        case "database by batches" | "database by batches in a transaction":
+            return ByBatches(database)
+    return database
 
 
 @pytest.fixture(
