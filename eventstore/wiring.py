@@ -82,7 +82,7 @@ from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
-from eventstore.infrastructure.schemas import ComparedSchemas, compare
+from eventstore.infrastructure.schemas import ComparedSchemas, compare, components_of
 from eventstore.infrastructure.shown import ShownEnd
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
@@ -201,6 +201,11 @@ def mapper() -> EventMapper:
 def compared_schemas(kept: Mapping[str, Any]) -> ComparedSchemas:
     """What was kept of the events' JSON Schemas beside what the registered classes say."""
     return compare(kept, _mapper)
+
+
+def event_components(prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`components_of` the registered events, in the order of their types."""
+    return components_of(dict(sorted(_mapper.classes.items())), prefix=prefix)
 
 
 def event_store() -> EventStore:

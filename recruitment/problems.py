@@ -6,12 +6,14 @@ from http import HTTPStatus
 from typing import Any
 
 from recruitment.errors import CONTENT_TYPE, problem
+from recruitment.problem import MEMBERS, PROBLEM, VALUE
 
 _ID = "0190a000-0000-7000-8000-000000000001"
 _KEY = "7c9e6679-7425-50de-944b-e07fc1f90ae7"
 _THEN, _NOW = "2026-03-01T12:00:00Z", "2026-03-02T12:00:00Z"
 _RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}
 _CHALLENGE = {"schema": {"type": "string"}, "description": "How to show who you are."}
+_OF_EVERY_PROBLEM = {*PROBLEM["properties"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +26,28 @@ class Problem:
     """Code, detail and further members."""
     headers: Mapping[str, Any] = field(default_factory=dict)
 
-    def response(self, headers: Mapping[str, Any]) -> dict[str, Any]:
+    def members(self) -> dict[str, Any] | None:
+        """As a schema: what it has besides `PROBLEM`. None where that is nothing.
+
+        Required is what every code comes with.
+        """
+        by_code = [example.keys() - _OF_EVERY_PROBLEM for example in self.examples]
+        if not (names := sorted(set().union(*by_code))):
+            return None
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {name: MEMBERS[name] for name in names},
+        }
+        if always := set(names).intersection(*by_code):
+            schema["required"] = sorted(always)
+        return schema
+
+    def response(self, schema: str, headers: Mapping[str, Any]) -> dict[str, Any]:
         """As a response object of OpenAPI, with the headers that every answer has."""
         examples = {
             example["code"]: {"value": problem(self.status, **example)} for example in self.examples
         }
-        content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+        content = {"schema": {"$ref": schema}, "examples": examples}
         return {
             "description": f"{HTTPStatus(self.status).phrase}. {self.description}",
             "headers": {**self.headers, **headers},
@@ -326,3 +344,27 @@ PROBLEMS: Mapping[str, Problem] = {
         ],
     ),
 }
+
+_OF_COMMANDS = ("NotFound", "RuleRefused", "StaleVersion", "KeyReused")
+"""With members of their own, and possible within a batch."""
+
+
+def components(headers: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The schemas of all problems and the responses that have them, for the OpenAPI document."""
+    schemas, responses = {"Problem": PROBLEM, "ProblemValue": VALUE}, {}
+    for name, described in PROBLEMS.items():
+        schema = "Problem"
+        if members := described.members():
+            schema = f"{name}Problem"
+            schemas[schema] = _extended(members)
+        responses[name] = described.response(f"#/components/schemas/{schema}", headers)
+    of_commands = [PROBLEMS[name].members() or {} for name in _OF_COMMANDS]
+    properties = {
+        name: one for members in of_commands for name, one in members["properties"].items()
+    }
+    schemas["CommandProblem"] = _extended({"type": "object", "properties": properties})
+    return schemas, responses
+
+
+def _extended(members: dict[str, Any]) -> dict[str, Any]:
+    return {"allOf": [{"$ref": "#/components/schemas/Problem"}, members]}

@@ -7,6 +7,8 @@ from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
+from eventstore.api.openapi import add_event_types, tell_apart
+from recruitment import problems
 from recruitment.problems import PROBLEMS
 from recruitment.request_id import HEADER, PATTERN
 
@@ -83,19 +85,27 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     the same stream, or decided on that version.
     """
     components = result["components"]
+    schemas, responses = problems.components(_ID_OF_EVERY_ANSWER)
     components["headers"] = {HEADER: _ANSWERED_ID}
-    components["responses"] = {
-        name: problem.response(_ID_OF_EVERY_ANSWER) for name, problem in PROBLEMS.items()
-    }
+    components["responses"] = responses
+    components["schemas"] = _complete({**components["schemas"], **schemas})
     components["links"] = {
-        operation["operationId"]: _link(operation, components["schemas"])
+        operation["operationId"]: _link(operation)
         for path, operations in result["paths"].items()
         for operation in operations.values()
         if "{id}" in path
     }
     leads_on = {name: {"$ref": f"#/components/links/{name}"} for name in components["links"]}
+    choices = {
+        frozenset(schema["enum"]): f"#/components/schemas/{name}"
+        for name, schema in components["schemas"].items()
+        if "enum" in schema
+    }
     for operations in result["paths"].values():
         for operation in operations.values():
+            for parameter in operation["parameters"]:
+                if reference := choices.get(frozenset(parameter["schema"].get("enum", ()))):
+                    parameter["schema"] = {"$ref": reference}
             decides = "If-Match" in _parameters(operation)
             for status, response in operation["responses"].items():
                 if status < "300" and "ETag" in response["headers"] and not decides:
@@ -103,17 +113,40 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     return result
 
 
-def _link(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _complete(schemas: dict[str, Any]) -> dict[str, Any]:
+    """With the types of events, each with its data, and the choices that a field alone has."""
+    reasons = schemas["RejectionReason"]
+    # Of a choice and of nothing a generator would make two, which not all can put together.
+    schemas["RejectionReasonOrEmpty"] = {
+        **reasons,
+        "enum": [*reasons["enum"], ""],
+        "description": "Empty where no rejection stands.",
+    }
+    data = add_event_types(schemas)
+    tell_apart(schemas, "HistoryEvent", by="event_type", data=data, holding=lambda event: event)
+    content = schemas.pop("EventContent")
+    tell_apart(
+        schemas,
+        "CloudEvent",
+        by="type",
+        data=data,
+        holding=lambda event: {
+            **content,
+            "properties": {**content["properties"], "event": event},
+        },
+    )
+    return dict(sorted(schemas.items()))
+
+
+def _link(operation: dict[str, Any]) -> dict[str, Any]:
     link: dict[str, Any] = {
         "operationId": operation["operationId"],
         "parameters": {"path.id": "$response.body#/id"},
     }
     if "If-Match" in _parameters(operation):
+        # Without a body: it would be an object, and OpenAPI Generator reads nothing but text here.
         link["description"] = "Decided on the version that was answered with."
         link["parameters"]["header.If-Match"] = "$response.header.ETag"
-        body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        if "version" in schemas[body.rpartition("/")[2]]["properties"]:
-            link["requestBody"] = {"version": "$response.body#/version"}
     return link
 
 

@@ -14,7 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
 from eventstore.application.naming import checked_name
-from recruitment.problem import PROBLEM
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -368,16 +367,29 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Recruitment API",
     "DESCRIPTION": "Candidates, the decisions about them, and everything that ever happened.",
     "VERSION": "1",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "SERVERS": [{"url": "/", "description": "The server that this document comes from."}],
+    "TAGS": [
+        {"name": "Candidates", "description": "Who there is, as of now or of then."},
+        {
+            "name": "Commands",
+            "description": "What changes a candidate: each adds an event, or is refused.",
+        },
+        {"name": "Statistics", "description": "How many there are, and would be."},
+        {"name": "Events", "description": "The log, for systems that keep their own picture."},
+    ],
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"RejectionReasonEnum": "candidates.domain.events.RejectionReason"},
+    "ENUM_NAME_OVERRIDES": {
+        "RejectionReason": "candidates.domain.events.RejectionReason",
+        "Status": "candidates.domain.events.Status",
+    },
     # The words of the API need no labels.
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "APPEND_COMPONENTS": {"schemas": {"Problem": PROBLEM}},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "recruitment.schema.share",

@@ -66,7 +66,9 @@ class BatchView(APIView):
     """In the body, so that the answers of a path with an id are possible here too."""
 
     @extend_schema(
-        operation_id="candidates_commands",
+        operation_id="carry_out_commands",
+        summary="Carry out many commands",
+        tags=["Commands"],
         request=BatchBody,
         responses=examples.answered(BatchAnswer, examples.BATCH_RESULTS, "What became of each."),
         examples=[examples.sent(examples.BATCH)],

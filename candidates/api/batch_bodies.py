@@ -131,7 +131,7 @@ class BatchBody(SentBatch):
     )
 
 
-@extend_schema_field({"$ref": "#/components/schemas/Problem"})
+@extend_schema_field({"$ref": "#/components/schemas/CommandProblem"})
 class Problem(serializers.DictField):
     pass
 

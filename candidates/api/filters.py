@@ -55,7 +55,8 @@ class CandidateFilter(StrictFilterSet):
     """Retracted candidates are shown only to who asks for them, or for changes."""
 
     status = django_filters.ChoiceFilter(
-        choices=[(status.value, status.value) for status in Status]
+        choices=[(status.value, status.value) for status in Status],
+        help_text="In this status. Without it all but the retracted.",
     )
     source = ReadFilter("source", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
     position = ReadFilter(
@@ -77,10 +78,20 @@ class CandidateFilter(StrictFilterSet):
         "external_id", _lifted, schema=_LIFTED, help_text="The profile's, exactly."
     )
     score_min = ReadFilter(
-        "score_min", _score, schema=_SCORE, field_name="score", lookup_expr="gte"
+        "score_min",
+        _score,
+        schema=_SCORE,
+        field_name="score",
+        lookup_expr="gte",
+        help_text="With this score, or a higher one.",
     )
     score_max = ReadFilter(
-        "score_max", _score, schema=_SCORE, field_name="score", lookup_expr="lte"
+        "score_max",
+        _score,
+        schema=_SCORE,
+        field_name="score",
+        lookup_expr="lte",
+        help_text="With this score, or a lower one.",
     )
     added_after = ReadFilter(
         "added_after",

@@ -20,6 +20,7 @@ from eventstore.api.fields import (
     StrictText,
     UTCDateTimeField,
 )
+from eventstore.api.serializers import EventTypeField
 
 _STATUSES = [(status.value, status.name) for status in Status]
 _REASONS = [(reason.value, reason.name) for reason in RejectionReason]
@@ -98,7 +99,7 @@ class RecordedEventSerializer(serializers.Serializer[Any]):
     """An event as a command's answer names it."""
 
     event_id = serializers.UUIDField()
-    event_type = serializers.CharField(source="event.event_type")
+    event_type = EventTypeField(source="event.event_type")
     version = serializers.IntegerField()
 
 
@@ -122,7 +123,9 @@ class HistoryEventSerializer(RecordedEventSerializer):
     door = serializers.CharField(source="metadata.door")
     causation_id = serializers.UUIDField(source="metadata.causation_id", allow_null=True)
     correlation_id = serializers.UUIDField(allow_null=True)
-    data = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field, not the result
+    data = serializers.SerializerMethodField(  # type: ignore[assignment]  # a field, not the result
+        help_text="The event's own fields, in today's schema."
+    )
 
     def get_data(self, recorded: Any) -> dict[str, Any]:
         return event_data(recorded.event)
@@ -133,6 +136,11 @@ class HistorySerializer(serializers.Serializer[Any]):
     results = HistoryEventSerializer(many=True)
 
 
+@extend_schema_field({"$ref": "#/components/schemas/RejectionReasonOrEmpty"})
+class ReasonOrNone(serializers.CharField):
+    pass
+
+
 class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -140,7 +148,7 @@ class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
     }
     status = serializers.ChoiceField(choices=_STATUSES)
     profile = serializers.DictField(help_text="Exactly as it was sent.")
-    rejection_reason = serializers.ChoiceField(choices=_REASONS, allow_blank=True)
+    rejection_reason = ReasonOrNone()
 
     class Meta:
         model = CandidateProjection

@@ -76,7 +76,9 @@ class StatisticsView(APIView):
     command = None
 
     @extend_schema(
-        operation_id="candidates_statistics",
+        operation_id="read_statistics",
+        summary="Count candidates, as of now or of then",
+        tags=["Statistics"],
         responses=examples.answered(StatisticsSerializer, examples.STATISTICS, "The figures."),
         parameters=PAST_TIMES,
     )

@@ -58,6 +58,7 @@ def _post(
     name: str,
     body: type[serializers.Serializer[Any]],
     command: type[CandidateCommand],
+    summary: str,
     description: str,
 ) -> Callable[..., Response]:
     """A route that hands the fields of the body to a command on one candidate."""
@@ -67,8 +68,10 @@ def _post(
 
     view.__name__ = name
     described = extend_schema(
-        operation_id=f"candidates_{name}",
+        operation_id=openapi.operation_of(command),
+        summary=summary,
         description=description,
+        tags=["Commands"],
         request=body,
         responses=examples.answered(
             bodies.CommandResultSerializer, examples.RESULTS[name], "What was done."
@@ -105,7 +108,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             single_values(request.query_params, ())
 
     @extend_schema(
-        operation_id="candidates_list",
+        operation_id="list_candidates",
+        summary="List candidates",
+        tags=["Candidates"],
         responses=examples.answered(
             bodies.CandidateSerializer(many=True), examples.CANDIDATE, "A page."
         ),
@@ -119,7 +124,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         return super().list(request, *args, **kwargs)
 
     @extend_schema(
-        operation_id="candidates_add",
+        operation_id=openapi.operation_of(commands.AddCandidate),
+        summary="Add a candidate",
+        tags=["Commands"],
         request=bodies.AddBody,
         responses={
             201: examples.answered(
@@ -130,7 +137,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         parameters=[*openapi.COMMAND, openapi.LOCATION],
     )
     def create(self, request: Request) -> Response:
-        """Adds a candidate."""
+        """Stores a profile and a score. The candidate is ADDED, and `Location` leads to it."""
         if "If-Match" in request.headers:
             detail = "It does not apply to a candidate that is only being added."
             raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
@@ -141,7 +148,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         return response
 
     @extend_schema(
-        operation_id="candidates_read",
+        operation_id="read_candidate",
+        summary="Read a candidate, as of now or of then",
+        tags=["Candidates"],
         responses={
             200: examples.answered(
                 bodies.CandidateSerializer, examples.CANDIDATE, "The candidate, as asked for."
@@ -168,7 +177,9 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         return Response(self.get_serializer(candidate).data, headers={"ETag": tag})
 
     @extend_schema(
-        operation_id="candidates_history",
+        operation_id="read_candidate_history",
+        summary="Read the events of a candidate",
+        tags=["Candidates"],
         responses=examples.answered(
             bodies.HistorySerializer, examples.HISTORY, "What happened to the candidate."
         ),
@@ -196,40 +207,56 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         "standby",
         bodies.StandbyBody,
         commands.MoveCandidateToStandby,
+        "Put a candidate on standby",
         "Puts a candidate who is ADDED on standby.",
     )
     invite = _post(
         "invite",
         bodies.InviteBody,
         commands.InviteCandidate,
+        "Invite a candidate",
         "Invites a candidate who is ADDED or on STANDBY and whose score reaches the threshold.",
     )
     reject = _post(
         "reject",
         bodies.RejectBody,
         commands.RejectCandidate,
+        "Reject a candidate",
         "Rejects a candidate in any status but REJECTED.",
     )
     undo = _post(
         "undo",
         bodies.UndoBody,
         commands.UndoDecision,
+        "Undo the newest decision",
         "Takes back the newest decision: the status returns to what it was before.",
     )
     rescore = _post(
         "rescore",
         bodies.RescoreBody,
         commands.RescoreCandidate,
+        "Rescore a candidate",
         "Gives a candidate who is ADDED or on STANDBY another score.",
     )
     profile = _post(
-        "profile", bodies.ProfileBody, commands.ChangeProfile, "Replaces all of the profile."
+        "profile",
+        bodies.ProfileBody,
+        commands.ChangeProfile,
+        "Replace the profile",
+        "Replaces all of the profile: a key that is not sent is gone.",
     )
-    note = _post("note", bodies.NoteBody, commands.NoteOnCandidate, "Writes a note.")
+    note = _post(
+        "note",
+        bodies.NoteBody,
+        commands.NoteOnCandidate,
+        "Note something on a candidate",
+        "Writes a note into the candidate's history. Nothing else changes.",
+    )
     retract = _post(
         "retract",
         bodies.RetractBody,
         commands.RetractCandidate,
+        "Retract a candidate",
         "Takes back a mistaken add, for good, while no decision stands.",
     )
 

@@ -40,6 +40,7 @@ class AffectedCandidateSerializer(serializers.ModelSerializer[CandidateProjectio
         model = CandidateProjection
         fields = ["id", "name", "status", "score"]
         read_only_fields = fields
+        extra_kwargs = {"name": {"help_text": "Empty where the profile has none."}}
 
 
 class WhatIfSerializer(serializers.Serializer[Any]):
@@ -60,7 +61,9 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
     command = None
 
     @extend_schema(
-        operation_id="candidates_what_if",
+        operation_id="ask_what_if",
+        summary="Ask what another threshold would mean",
+        tags=["Statistics"],
         responses=examples.answered(WhatIfSerializer, examples.WHAT_IF, "Counts, and a page."),
         parameters=[
             OpenApiParameter(
@@ -82,6 +85,7 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
                     "maximum": AddedOrder.max_page_size,
                     "default": AddedOrder.page_size,
                 },
+                description="Results of one page at most.",
             ),
         ],
     )

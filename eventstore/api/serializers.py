@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from eventstore.api.fields import JSONObject, UTCDateTimeField
+from eventstore.api.openapi import EVENT_TYPE
 
 
 class EventMetadataSerializer(serializers.Serializer[Any]):
@@ -18,15 +20,25 @@ class EventContentSerializer(serializers.Serializer[Any]):
     metadata = EventMetadataSerializer()
 
 
+@extend_schema_field(EVENT_TYPE)
+class EventTypeField(serializers.CharField):
+    pass
+
+
+@extend_schema_field({"type": "string", "const": "1.0"})
+class _Version(serializers.CharField):
+    pass
+
+
 class CloudEventSerializer(serializers.Serializer[Any]):
     """CloudEvents 1.0, structured JSON."""
 
-    specversion = serializers.ChoiceField(choices=["1.0"])
+    specversion = _Version()
     id = serializers.UUIDField(help_text="Unique within `source`, also across repeats.")
     source = serializers.CharField(  # type: ignore[assignment]  # a field, not where it comes from
         help_text="The log, by its own id: `urn:uuid:…`."
     )
-    type = serializers.CharField()
+    type = EventTypeField()
     subject = serializers.UUIDField(help_text="The stream: for candidates, the candidate's id.")
     time = UTCDateTimeField(help_text="When the log took it in.")
     partitionkey = serializers.UUIDField(help_text="The stream once more.")

@@ -17,6 +17,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from eventstore import wiring
+from eventstore.api.openapi import EVENT_TYPE
 from eventstore.api.parameters import LAST_POSITION, single_values, whole_number
 from eventstore.api.serializers import EXAMPLE, FeedSerializer
 from eventstore.application.reading import readable
@@ -37,7 +38,9 @@ class EventFeed(APIView):
     http_method_names = ["get", "head"]
 
     @extend_schema(
-        operation_id="events_feed",
+        operation_id="read_events",
+        summary="Follow the log of events",
+        tags=["Events"],
         responses=OpenApiResponse(
             FeedSerializer, "Events, as many as there are.", [OpenApiExample("Example", EXAMPLE)]
         ),
@@ -59,12 +62,7 @@ class EventFeed(APIView):
             ),
             OpenApiParameter(
                 "types",
-                # Every app has registered its events by the time that the paths are read.
-                {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {"type": "string", "enum": sorted(wiring.mapper().classes)},
-                },
+                {"type": "array", "minItems": 1, "items": EVENT_TYPE},
                 explode=False,
                 description="Only events of these types, separated by commas.",
             ),

@@ -38,6 +38,34 @@ def compare(kept: Mapping[str, Any], mapper: EventMapper) -> ComparedSchemas:
     )
 
 
+def components_of(
+    classes: Mapping[str, type[DomainEvent]], *, prefix: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each event type's data refers to, and the named schemas that this leads to.
+
+    For a document that keeps schemas under `prefix`, such as `#/components/schemas/`.
+    """
+    references, components = msgspec.json.schema_components(
+        list(classes.values()), ref_template=prefix + "{name}"
+    )
+    by_type = dict(zip(classes, references, strict=True))
+    for event_type, cls in classes.items():
+        schema = components[by_type[event_type]["$ref"].removeprefix(prefix)]
+        for name, marker in personal_fields(cls).items():
+            readable = f" but {', '.join(marker.except_keys)}" if marker.except_keys else ""
+            schema["properties"][name]["description"] = f"Personal: absent{readable} once erased."
+    for name, schema in components.items():
+        components[name] = {
+            key: value
+            for key, value in schema.items()
+            # Titles repeat the names, docstrings are for readers of the code.
+            if key not in {"title", "description"} and value != []
+        }
+        if "enum" in schema:
+            components[name]["type"] = "string"
+    return by_type, components
+
+
 def schema_of(cls: type[DomainEvent]) -> Any:
     """Of the class's data, and what of it is encrypted. Names and words of the code are free."""
     schema = msgspec.json.schema(cls)

@@ -297,7 +297,7 @@ def test_who_is_logged_in_tries_the_api_out_on_its_page(
 ) -> None:
     log_in(page, user_in("Recruiters"))
     page.goto("/api/v1/docs/")
-    for operation, status in (("candidates_add", "201"), ("candidates_list", "200")):
+    for operation, status in (("add_candidate", "201"), ("list_candidates", "200")):
         block = page.locator(f"[id$=-{operation}]")
         block.get_by_role("button").first.click()
         block.get_by_role("button", name="Try it out").click()

@@ -49,9 +49,10 @@ def client(live_server: LiveServer, package: str, user_in: Callable[..., User]) 
         yield open_client
 
 
-def _call(operation: str, client: Any, *args: Any, tag: str = "candidates", **terms: Any) -> Any:
+def _call(operation: str, client: Any, *args: Any, **terms: Any) -> Any:
     """The answer with its status and headers; the model is its `parsed`."""
-    module = import_module(f"{PACKAGE}.api.{tag}.{operation}")
+    [place] = Path(import_module(PACKAGE).__path__[0]).glob(f"api/*/{operation}.py")
+    module = import_module(f"{PACKAGE}.api.{place.parent.name}.{operation}")
     return module.sync_detailed(*args, client=client, **terms)
 
 
@@ -61,50 +62,48 @@ def test_the_main_path(client: Any) -> None:
     profile = models.AddBodyProfile.from_dict({"name": "Ann Muñoz", "tags": ["x"]})
     add = models.AddBody(profile=profile, score=80)
 
-    added = _call("candidates_add", client, body=add, idempotency_key="ann")
-    assert (added.status_code, added.parsed.status) == (201, models.StatusEnum.ADDED)
-    again = _call("candidates_add", client, body=add, idempotency_key="ann")
+    added = _call("add_candidate", client, body=add, idempotency_key="ann")
+    assert (added.status_code, added.parsed.status) == (201, models.Status.ADDED)
+    again = _call("add_candidate", client, body=add, idempotency_key="ann")
     assert (again.parsed, again.headers["Idempotent-Replayed"]) == (added.parsed, "true")
     ann = added.parsed.id
 
-    read = _call("candidates_read", client, ann)
+    read = _call("read_candidate", client, ann)
     assert read.parsed.profile.to_dict() == {"name": "Ann Muñoz", "tags": ["x"]}
     assert read.headers["ETag"] == added.headers["ETag"]
-    unchanged = _call("candidates_read", client, ann, if_none_match=read.headers["ETag"])
+    unchanged = _call("read_candidate", client, ann, if_none_match=read.headers["ETag"])
     assert unchanged.status_code == 304
-    listed = _call("candidates_list", client, status=models.CandidatesListStatus.ADDED, page_size=1)
+    listed = _call("list_candidates", client, status=models.Status.ADDED, page_size=1)
     assert [one.id for one in listed.parsed.results] == [ann]
 
     standby = _call(
-        "candidates_standby",
+        "move_candidate_to_standby",
         client,
         ann,
         body=models.StandbyBody(),
         if_match=read.headers["ETag"],
     )
-    assert standby.parsed.status == models.StatusEnum.STANDBY
+    assert standby.parsed.status == models.Status.STANDBY
     stale = _call(
-        "candidates_invite", client, ann, body=models.InviteBody(), if_match=read.headers["ETag"]
+        "invite_candidate", client, ann, body=models.InviteBody(), if_match=read.headers["ETag"]
     )
     assert (stale.status_code, stale.parsed.code) == (412, "stale_version")
-    assert stale.parsed.additional_properties["changed_by"] == "rita"
+    assert (stale.parsed.changed_by, stale.parsed.current_version) == ("rita", 2)
     invite = _call(
-        "candidates_invite",
+        "invite_candidate",
         client,
         ann,
         body=models.InviteBody(),
         if_match=standby.headers["ETag"],
     )
-    assert invite.parsed.status == models.StatusEnum.INVITED
-    reason = models.RejectionReasonEnum.WITHDREW
-    reject = _call("candidates_reject", client, ann, body=models.RejectBody(reason=reason))
-    assert reject.parsed.status == models.StatusEnum.REJECTED
-    undo = _call(
-        "candidates_undo", client, ann, body=models.UndoBody(version=reject.parsed.version)
-    )
-    assert undo.parsed.status == models.StatusEnum.INVITED
+    assert invite.parsed.status == models.Status.INVITED
+    reason = models.RejectionReason.WITHDREW
+    reject = _call("reject_candidate", client, ann, body=models.RejectBody(reason=reason))
+    assert reject.parsed.status == models.Status.REJECTED
+    undo = _call("undo_decision", client, ann, body=models.UndoBody(version=reject.parsed.version))
+    assert undo.parsed.status == models.Status.INVITED
 
-    history = _call("candidates_history", client, ann).parsed
+    history = _call("read_candidate_history", client, ann).parsed
     types = [event.event_type for event in history.results]
     assert types == [
         "candidate.added",
@@ -113,8 +112,9 @@ def test_the_main_path(client: Any) -> None:
         "candidate.rejected",
         "candidate.decision_undone",
     ]
-    past = _call("candidates_read", client, ann, version=4).parsed
-    assert (past.status, past.rejection_reason) == (models.StatusEnum.REJECTED, reason)
+    assert history.results[-1].data.undone_version == 4
+    past = _call("read_candidate", client, ann, version=4).parsed
+    assert (past.status, past.rejection_reason) == (models.Status.REJECTED, reason)
 
     batch = models.BatchBody(
         commands=[
@@ -128,17 +128,19 @@ def test_the_main_path(client: Any) -> None:
             models.InviteCommand(command="invite", candidate_id=ann, expected_version=1),
         ]
     )
-    results = _call("candidates_commands", client, body=batch).parsed.results
+    results = _call("carry_out_commands", client, body=batch).parsed.results
     assert [result.status for result in results] == [201, 200, 412]
-    assert results[2].problem.code == "stale_version"
+    problem = results[2].problem
+    assert (problem.code, problem.current_version) == ("stale_version", 6)
 
-    figures = _call("candidates_statistics", client, tag="statistics").parsed
+    figures = _call("read_statistics", client).parsed
     assert (figures.now.added, figures.now.invited, figures.ever.rejected) == (1, 1, 0)
-    what_if = _call("candidates_what_if", client, tag="what_if", threshold=60).parsed
+    what_if = _call("ask_what_if", client, threshold=60).parsed
     assert (what_if.would_pass.added, [one.score for one in what_if.results]) == (1, [61.5])
 
-    feed = _call("events_feed", client, tag="events", limit=3).parsed
+    feed = _call("read_events", client, limit=3).parsed
     assert [event.type_ for event in feed.results] == types[:3]
+    assert feed.results[0].data.event.score == 80
     after = int(feed.results[-1].logposition)
-    rest = _call("events_feed", client, tag="events", after=after).parsed
+    rest = _call("read_events", client, after=after).parsed
     assert [event.type_ for event in rest.results[:2]] == types[3:]

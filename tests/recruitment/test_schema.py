@@ -82,13 +82,23 @@ def _check(document: Any, operation: str, answer: Any) -> Any:
 def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
     assert document["openapi"].startswith("3.1")
     assert "nullable" not in str(document)
-    names = "list add read history standby invite reject undo rescore profile note retract"
     assert set(_operations(document)) == {
-        *(f"candidates_{name}" for name in names.split()),
-        "candidates_commands",
-        "candidates_statistics",
-        "candidates_what_if",
-        "events_feed",
+        "list_candidates",
+        "read_candidate",
+        "read_candidate_history",
+        "add_candidate",
+        "move_candidate_to_standby",
+        "invite_candidate",
+        "reject_candidate",
+        "undo_decision",
+        "rescore_candidate",
+        "change_profile",
+        "note_on_candidate",
+        "retract_candidate",
+        "carry_out_commands",
+        "read_statistics",
+        "ask_what_if",
+        "read_events",
     }
 
 
@@ -97,13 +107,13 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         answers = _responses(document, name)
         problems = {s: r for s, r in answers.items() if s >= "400"}
         expected = {"400", "401", "403", "406", "413", "429", "500"}
-        of_many = {f"candidates_{name}" for name in ("list", "statistics", "what_if")}
-        reads = {"candidates_read", "candidates_history", *of_many}
-        if name not in {"candidates_add", "events_feed", *of_many}:
+        of_many = {"list_candidates", "read_statistics", "ask_what_if"}
+        reads = {"read_candidate", "read_candidate_history", *of_many}
+        if name not in {"add_candidate", "read_events", *of_many}:
             expected |= {"404"}
-        if name == "events_feed":
+        if name == "read_events":
             expected |= {"404", "409"}
-        elif name == "candidates_list":
+        elif name == "list_candidates":
             # With `changed_after`, as of the feed.
             expected |= {"409"}
         elif name not in reads:
@@ -123,11 +133,11 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         parameters = {parameter["name"] for parameter in operation["parameters"]}
         if "422" in problems:
             assert parameters >= {"Idempotency-Key", "On-Behalf-Of"}
-        if name not in reads | {"candidates_add", "candidates_commands", "events_feed"}:
+        if name not in reads | {"add_candidate", "carry_out_commands", "read_events"}:
             assert "If-Match" in parameters
             assert set(answers["200"]["headers"]) > {"ETag", "Idempotent-Replayed"}
-    assert {"ETag", "Location"} < set(_responses(document, "candidates_add")["201"]["headers"])
-    assert "ETag" in _responses(document, "candidates_read")["304"]["headers"]
+    assert {"ETag", "Location"} < set(_responses(document, "add_candidate")["201"]["headers"])
+    assert "ETag" in _responses(document, "read_candidate")["304"]["headers"]
 
 
 def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> None:
@@ -227,32 +237,32 @@ def test_answers_are_as_the_document_says(
     document: Any, user_in: Callable[..., User], client_of: Callable[..., APIClient]
 ) -> None:
     api = client_of(user_in("Recruiters"))
-    added = _check(document, "candidates_add", api.post(URL, {"profile": {"a": [1]}, "score": 80}))
+    added = _check(document, "add_candidate", api.post(URL, {"profile": {"a": [1]}, "score": 80}))
     url = added["Location"]
-    steps: list[tuple[str, dict[str, Any]]] = [
-        ("standby", {"until": "2026-09-01"}),
-        ("invite", {}),
-        ("reject", {"reason": "other"}),
-        ("undo", {"version": 4}),
-        ("note", {"text": "x"}),
+    steps: list[tuple[str, str, dict[str, Any]]] = [
+        ("standby", "move_candidate_to_standby", {"until": "2026-09-01"}),
+        ("invite", "invite_candidate", {}),
+        ("reject", "reject_candidate", {"reason": "other"}),
+        ("undo", "undo_decision", {"version": 4}),
+        ("note", "note_on_candidate", {"text": "x"}),
     ]
-    for name, body in steps:
-        _check(document, f"candidates_{name}", api.post(f"{url}{name}/", body))
-        _check(document, "candidates_read", api.get(url))
+    for name, operation, body in steps:
+        _check(document, operation, api.post(f"{url}{name}/", body))
+        _check(document, "read_candidate", api.get(url))
     for moment in ("version=1", "version=9", "as_of=2020-01-01T00:00:00Z", "known_at=x"):
-        _check(document, "candidates_read", api.get(f"{url}?{moment}"))
-    _check(document, "candidates_history", api.get(f"{url}history/"))
-    _check(document, "candidates_list", api.get(URL))
+        _check(document, "read_candidate", api.get(f"{url}?{moment}"))
+    _check(document, "read_candidate_history", api.get(f"{url}history/"))
+    _check(document, "list_candidates", api.get(URL))
     api.post(URL, {"profile": {}, "score": 0})
-    _check(document, "candidates_list", api.get(f"{URL}?page_size=1"))
-    _check(document, "candidates_statistics", api.get("/api/v1/statistics/"))
+    _check(document, "list_candidates", api.get(f"{URL}?page_size=1"))
+    _check(document, "read_statistics", api.get("/api/v1/statistics/"))
     early = api.get("/api/v1/statistics/?as_of=2020-01-01T00:00:00Z")
-    _check(document, "candidates_statistics", early)
-    _check(document, "candidates_statistics", api.get("/api/v1/statistics/?as_of=x"))
-    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=0&page_size=1"))
-    _check(document, "candidates_what_if", api.get("/api/v1/what-if/?threshold=x"))
+    _check(document, "read_statistics", early)
+    _check(document, "read_statistics", api.get("/api/v1/statistics/?as_of=x"))
+    _check(document, "ask_what_if", api.get("/api/v1/what-if/?threshold=0&page_size=1"))
+    _check(document, "ask_what_if", api.get("/api/v1/what-if/?threshold=x"))
     for answer in (api.post(f"{url}invite/"), api.post(f"{url}invite/", {"x": 1})):
-        _check(document, "candidates_invite", answer)
+        _check(document, "invite_candidate", answer)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -262,9 +272,9 @@ def test_the_feed_is_as_the_document_says(
     api = client_of(user_in("Operators"))
     given(add())
     given(NoteOnCandidate(candidate_id=CANDIDATE_ID, text="x"), command_id=uuid4())
-    _check(document, "events_feed", api.get("/api/v1/events/"))
-    _check(document, "events_feed", api.get("/api/v1/events/?limit=1&types=candidate.added"))
-    _check(document, "events_feed", api.get(f"/api/v1/events/?after={2**62}"))
+    _check(document, "read_events", api.get("/api/v1/events/"))
+    _check(document, "read_events", api.get("/api/v1/events/?limit=1&types=candidate.added"))
+    _check(document, "read_events", api.get(f"/api/v1/events/?after={2**62}"))
 
 
 @pytest.mark.django_db
