@@ -235,9 +235,13 @@ TEMPLATES = [
 def database(url: dict[str, Any]) -> dict[str, Any]:
     """What the event store needs from each database, on top of where it is."""
     engine = url.get("ENGINE", "no database")
+    # Connections are kept for a minute, if the address does not say for how long. In each request
+    # the first use of one asks whether it still serves.
+    url = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | url
     if engine == "django.db.backends.sqlite3":
         # One writer at a time takes its lock at once and waits for its turn; a commit is on disk.
         return url | {
+            "ENGINE": "recruitment.sqlite",
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
@@ -249,11 +253,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
         # own price of a page is that of a turning disk: with it, lists walk past a hundred
         # thousand rows rather than look up the few that an index knows.
         options = {"prepare_threshold": 0, "options": "-c random_page_cost=1.1"}
-        return url | {
-            "OPTIONS": {**options, **url.get("OPTIONS", {})},
-            "CONN_MAX_AGE": 60,
-            "CONN_HEALTH_CHECKS": True,
-        }
+        return url | {"OPTIONS": {**options, **url.get("OPTIONS", {})}}
     raise ImproperlyConfigured(
         f"DATABASE_URL names {engine}; the event store runs on PostgreSQL "
         "(postgres://user:password@host:port/name) and SQLite (sqlite:///path)."
