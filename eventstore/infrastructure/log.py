@@ -21,7 +21,8 @@ It rests on these conditions:
 * on the primary, since a standby has neither the locks nor the last number (checked);
 * not in a transaction that has appended: it holds its own reader back (checked);
 * numbers are drawn by INSERT alone, behind the trigger, one by one: the trigger is there and fires
-  always, the identity is GENERATED ALWAYS, its sequence caches nothing (`triggers.py` sees to it).
+  always, the identity is GENERATED ALWAYS, its sequence caches nothing (`triggers.py` sees to it);
+* the last number drawn is at or past the newest position: the trigger refuses every INSERT else.
 
 A rollback to a savepoint takes back the lock, the flag that it was taken, and the events whose
 numbers it covered; a prepared transaction keeps its lock. Nobody waits: locks are shared.
@@ -53,6 +54,7 @@ def last_number_of(sequence: str) -> str:
 
 LARGEST = 2**63 - 1
 """A position, or a number of events, at most."""
+SEQUENCE_BEHIND = "eventstore: the sequence of positions is behind the newest event"
 # The key of an advisory lock is one bigint for the whole database. The upper 16 bits say that it
 # is ours, the lower 48 are the number: enough for 10,000 events a second over 800 years.
 _OURS = int.from_bytes(b"ev", "big")
@@ -116,11 +118,14 @@ class LogStatus:
     """Who keeps the settled position below the last number, the lowest first."""
 
 
-def lock_body(sequence: str) -> str:
+def lock_body(table: str, sequence: str) -> str:
     """The body of the trigger that runs before every INSERT, in PL/pgSQL.
 
     The flag holds the transaction's id, so that no setting of a session can pose as it. It is set
     by an assignment, which costs less than a statement.
+
+    A sequence that a restore, a replica or `setval` has left behind would number events below
+    those that readers have passed: such an INSERT is refused.
     """
     return f"""
 DECLARE appending text := pg_current_xact_id()::text;
@@ -128,6 +133,10 @@ BEGIN
     IF current_setting('{_FLAG}', true) IS DISTINCT FROM appending THEN
         PERFORM pg_advisory_xact_lock_shared({_OURS}::bigint << 48 | {last_number_of(sequence)});
         appending := set_config('{_FLAG}', appending, true);
+    END IF;
+    IF (SELECT max(position) FROM {table}) > {last_number_of(sequence)} THEN
+        RAISE EXCEPTION '{SEQUENCE_BEHIND}'
+        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Run manage.py migrate.';
     END IF;
     RETURN NULL;
 END"""

@@ -57,9 +57,13 @@ def check_positions(stream_id: UUID | None = None) -> None:
     last = last_number(connection)
     for position in places.values():
         if position is not None and not 1 <= position <= last:
-            raise _at(
-                position, f"no number but 1 to {last} was ever drawn, so no reader is given it"
-            )
+            what = f"no number but 1 to {last} was ever drawn, so no reader is given it"
+            if position > last:
+                what += (
+                    ". Where rows were restored without their sequence, "
+                    "`manage.py migrate` puts that right"
+                )
+            raise _at(position, what)
 
 
 def check_spelling(after: int) -> None:

@@ -85,6 +85,7 @@ _APPEND_ONLY = _postgresql_trigger(
     "DELETE OR UPDATE OR TRUNCATE",
     f"BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END",
 )
+_SEQUENCE = f"pg_get_serial_sequence('{TABLE}', 'position')"
 _POSITIONS = [
     # Django makes it BY DEFAULT, which lets an INSERT bring a number that readers have passed.
     Guard(
@@ -104,6 +105,19 @@ _POSITIONS = [
         definition="1, no cycle",
         make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET INCREMENT 1 SET NO CYCLE"],
     ),
+    # Behind it after a restore of rows alone, on what was a logical replica, and after `setval`.
+    Guard(
+        name="sequence past the newest position",
+        definition="past",
+        make=[
+            # Waits for transactions whose numbers cannot be seen yet.
+            f"LOCK TABLE {TABLE} IN SHARE ROW EXCLUSIVE MODE",
+            (
+                f"SELECT setval({_SEQUENCE}, greatest((SELECT max(position) FROM {TABLE}), "
+                f"pg_sequence_last_value({_SEQUENCE})))"
+            ),
+        ],
+    ),
 ]
 _CATALOGUE = {
     "sqlite": f"""
@@ -118,11 +132,17 @@ _CATALOGUE = {
         FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') AND attname = 'position'
         UNION ALL
         SELECT 'cache of position', seqcache::text FROM pg_sequence
-        WHERE seqrelid = pg_get_serial_sequence('{TABLE}', 'position')::regclass
+        WHERE seqrelid = {_SEQUENCE}::regclass
         UNION ALL
         SELECT 'order of position', seqincrement || CASE WHEN seqcycle THEN ', cycle'
             ELSE ', no cycle' END FROM pg_sequence
-        WHERE seqrelid = pg_get_serial_sequence('{TABLE}', 'position')::regclass""",
+        WHERE seqrelid = {_SEQUENCE}::regclass
+        UNION ALL
+        SELECT 'sequence past the newest position', CASE
+            WHEN (SELECT max(position) FROM {TABLE}) > coalesce(pg_sequence_last_value(seqrelid), 0)
+            THEN 'behind' ELSE 'past' END
+        FROM pg_sequence
+        WHERE seqrelid = {_SEQUENCE}::regclass""",
 }
 
 
@@ -170,9 +190,12 @@ def _triggers(connection: BaseDatabaseWrapper) -> list[Guard]:
         return _SQLITE
     with connection.cursor() as cursor:
         # With its schema: a session may look for tables elsewhere, as a restore does.
-        cursor.execute(f"SELECT pg_get_serial_sequence('{TABLE}', 'position')")
-        (sequence,) = cursor.fetchone()
+        cursor.execute(
+            f"SELECT format('%I.%I', relnamespace::regnamespace, relname), {_SEQUENCE} "
+            f"FROM pg_class WHERE oid = to_regclass('{TABLE}')"
+        )
+        table, sequence = cursor.fetchone()
     return [
         _APPEND_ONLY,
-        _postgresql_trigger("eventstore_settled", "INSERT", lock_body(sequence)),
+        _postgresql_trigger("eventstore_settled", "INSERT", lock_body(table, sequence)),
     ]
