@@ -1,5 +1,6 @@
 """The composition root of candidates: the service for the doors, the projector for the log."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, get_args
 from uuid import UUID
@@ -8,6 +9,7 @@ import uuid_utils.compat as uuid_utils
 from django.conf import settings
 from django.utils import timezone
 
+from candidates.application.external_ids import ExternalIds, external_id_of, turn_of
 from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
 from candidates.application.past import past_columns
@@ -18,6 +20,7 @@ from candidates.application.statistics import Statistics
 from candidates.application.what_if import WhatIf
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import CandidateEvent
+from candidates.infrastructure.external_ids import ProjectedExternalIds
 from candidates.infrastructure.history_file import content_digest as content_digest
 from candidates.infrastructure.history_file import history_rows as history_rows
 from candidates.infrastructure.statistics import counted_statistics
@@ -35,6 +38,12 @@ from eventstore.wiring import require_log as require_log
 from eventstore.wiring import require_writable as require_writable
 
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
+_external_ids = ProjectedExternalIds(
+    source=eventstore.event_store(),
+    lock=eventstore.in_turn,
+    catch_up=lambda: eventstore.catch_up(CandidateProjector.name),
+    lacking=lambda: eventstore.lacking(CandidateProjector.name),
+)
 
 
 def register() -> None:
@@ -50,6 +59,7 @@ def candidate_service() -> CandidateService:
         eventstore.publisher(),
         eventstore.snapshots(),
         eventstore.unit_of_work,
+        external_ids=None if settings.EVENT_DELIVERY == "bus" else _external_ids,
         read_only=settings.READ_ONLY,
     )
 
@@ -124,6 +134,11 @@ def statistics(moment: PastTime | None = None) -> Statistics:
     return counted_statistics(moment)
 
 
+def external_id_turn(profile: Mapping[str, Any]) -> str:
+    """What `in_one_transaction` is told of a profile that is added unless it is known."""
+    return turn_of(external_id_of(profile))
+
+
 def event_data(event: DomainEvent) -> dict[str, Any]:
     return eventstore.mapper().data_of(event)
 
@@ -134,6 +149,7 @@ def _service(
     snapshots: Snapshots | None = None,
     unit_of_work: UnitOfWork = nullcontext,
     *,
+    external_ids: ExternalIds | None = None,
     read_only: bool = False,
 ) -> CandidateService:
     return CandidateService(
@@ -142,6 +158,7 @@ def _service(
         snapshots=snapshots,
         unit_of_work=unit_of_work,
         threshold=settings.SCORE_THRESHOLD,
+        external_ids=external_ids,
         read_only=read_only,
         new_id=uuid_utils.uuid7,
     )

@@ -54,7 +54,12 @@ from eventstore.application.status import (
 )
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
-from eventstore.domain.exceptions import CursorBeyondLog, LogNotHere, ReadOnly
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogNotHere,
+    ReadOnly,
+    UndecodableEvent,
+)
 from eventstore.infrastructure import log
 from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
@@ -91,6 +96,7 @@ from eventstore.infrastructure.streams import BATCH_SIZE as BATCH_SIZE
 from eventstore.infrastructure.streams import StreamReader, UnreadableStream
 from eventstore.infrastructure.tampering import TamperedLog as TamperedLog
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
+from eventstore.infrastructure.transactions import in_turn as in_turn
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import Verification
@@ -178,6 +184,31 @@ def settled_position() -> int:
 def shown_end(name: str, *, after: int = 0) -> int:
     """How far the projection shows the log with nothing missing before. See `ShownEnd.position`."""
     return _shown[name].position(after=after)
+
+
+def lacking(name: str) -> list[UUID]:
+    """Streams of which the projection's rows lack an event. See `ShownEnd.lacking`."""
+    return _shown[name].lacking()
+
+
+def catch_up(name: str) -> None:
+    """Heal, each by itself, the streams of which the projection's rows lack an event.
+
+    Parked ones stay parked, and one that cannot be read is left: the caller asks `lacking` of what
+    is left. In a transaction nothing is done.
+    """
+    if connection.in_atomic_block:
+        return
+    # What it finds to be shown, `lacking` need not look at again.
+    _shown[name].position()
+    streams = lacking(name)
+    parked = _parked.among(name, streams)
+    for stream_id in streams:
+        try:
+            if stream_id not in parked:
+                _deliveries[name].heal(stream_id)
+        except UndecodableEvent as error:
+            logger.error("%s stays behind: %s", name, error)
 
 
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:

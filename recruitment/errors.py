@@ -1,5 +1,6 @@
 """Every failure under /api/ becomes application/problem+json (RFC 9457), here and nowhere else."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from http import HTTPStatus
@@ -24,7 +25,10 @@ from eventstore.domain.exceptions import (
     NotPermitted,
     ReadOnly,
     StaleVersion,
+    UndecodableEvent,
 )
+
+logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 MOST_ERRORS = 20
@@ -57,9 +61,30 @@ class Refusal(APIException):
         self.error = error
 
 
+class UnreadableEvent(APIException):
+    """What is stored cannot be read: nobody's fault who asked, and no reason to stop a batch."""
+
+    status_code = 500
+    default_code = "unreadable_event"
+
+    def __init__(self, error: UndecodableEvent) -> None:
+        super().__init__(
+            f"Event {error.event_id} at position {error.position}, {error.event_type} version "
+            f"{error.schema_version}, cannot be read."
+        )
+        self.error = error
+
+
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
-    raised = Refusal(error) if isinstance(error, DomainError) else error
+    raised = error
+    match error:
+        case DomainError():
+            raised = Refusal(error)
+        case UndecodableEvent():
+            # The reason may quote the event.
+            logger.error("%s", error)
+            raised = UnreadableEvent(error)
     response = exception_handler(raised, context)
     if response is None:
         return None
@@ -82,6 +107,10 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
             errors = list(islice(_flattened(details), MOST_ERRORS))
             summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
             return problem(status, code="invalid", detail=summary, errors=errors)
+        case UnreadableEvent(error=error):
+            names = ("event_type", "schema_version", "event_id", "position")
+            data = {name: getattr(error, name) for name in names}
+            return problem(status, code=raised.default_code, detail=str(raised.detail), **data)
     # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
     detail: ErrorDetail = response.data["detail"]
     return problem(status, code=str(detail.code), detail=str(detail))

@@ -218,6 +218,11 @@ PROBLEMS: Mapping[str, Problem] = {
             },
             {"code": "already_added", "detail": "This candidate is there already."},
             {
+                "code": "external_ids_not_here",
+                "detail": "Messages feed the read model here: nobody can tell whether an external "
+                "id is known by now.",
+            },
+            {
                 "code": "occurred_in_future",
                 "detail": "2026-03-02T12:00:00+00:00 lies in the future.",
                 "stated": _NOW,
@@ -330,7 +335,18 @@ PROBLEMS: Mapping[str, Problem] = {
     "InternalError": Problem(
         status=500,
         description="A fault of the server, which has logged it under the request's id.",
-        examples=[{"code": "internal_error", "detail": "Something failed here; it was logged."}],
+        examples=[
+            {"code": "internal_error", "detail": "Something failed here; it was logged."},
+            {
+                "code": "unreadable_event",
+                "detail": f"Event {_KEY} at position 10391, candidate.added version 9, cannot be "
+                "read.",
+                "event_type": "candidate.added",
+                "schema_version": 9,
+                "event_id": _KEY,
+                "position": 10391,
+            },
+        ],
     ),
     "ReadOnly": Problem(
         status=503,

@@ -7,6 +7,7 @@ from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
+from candidates.api.serializers import PROFILE_PATCH
 from eventstore.api.openapi import add_event_types, tell_apart
 from recruitment import problems
 from recruitment.problems import PROBLEMS
@@ -68,7 +69,7 @@ class ProblemAutoSchema(AutoSchema):
                 yield "NotFoundThen"
             else:
                 yield "NoHistory" if self.method == "GET" else "NotFound"
-        if self.method == "POST":
+        if self.method in ("POST", "PATCH"):
             yield from _WITH_BODY
         if "If-Match" in parameters or names_candidates:
             yield from _WITH_VERSION
@@ -86,6 +87,7 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     """
     components = result["components"]
     schemas, responses = problems.components(_ID_OF_EVERY_ANSWER)
+    components["schemas"]["ProfilePatch"] = PROFILE_PATCH
     components["headers"] = {HEADER: _ANSWERED_ID}
     components["responses"] = responses
     components["schemas"] = _complete({**components["schemas"], **schemas})

@@ -19,14 +19,20 @@ from candidates.api import examples
 from candidates.api.batch_bodies import (
     COMMANDS,
     MOST_COMMANDS,
+    ON_EXISTING,
     BatchAnswer,
     BatchBody,
     BatchItem,
     SentBatch,
 )
 from candidates.api.views import handled
-from candidates.application.commands import AddCandidate, CandidateCommand
-from candidates.wiring import candidate_service, in_one_transaction, require_writable
+from candidates.application.commands import AddCandidate, AddUnlessKnown, CandidateCommand
+from candidates.wiring import (
+    candidate_service,
+    external_id_turn,
+    in_one_transaction,
+    require_writable,
+)
 from eventstore.api import openapi
 from eventstore.api.parameters import single_values
 from eventstore.api.requests import (
@@ -102,6 +108,7 @@ class BatchView(APIView):
                         self._result_or_refused(index, item, context) for index, item in items
                     ],
                     streams=_named(item for _, item in items),
+                    names=_looked_for(item for _, item in items),
                 )
             else:
                 results = [self._result_or_problem(index, item, context) for index, item in items]
@@ -139,12 +146,13 @@ class BatchView(APIView):
         required = None
         if settings.REQUIRE_IF_MATCH and terms.expected_version is None:
             required = PreconditionRequired("Say in expected_version what this rests on.")
-        adding = isinstance(command, AddCandidate)
+        adding = isinstance(command, (AddCandidate, AddUnlessKnown))
         try:
             done = handled(command, terms, required=None if adding else required)
         except InvalidValue as error:
             raise _under(error, "body") from error
-        return {"status": 201 if adding else 200, "result": done, "replayed": done.repeated}
+        added = adding and bool(done.events)
+        return {"status": 201 if added else 200, "result": done, "replayed": done.repeated}
 
     def _understood(
         self, index: int, item: Any, context: CommandContext
@@ -154,6 +162,8 @@ class BatchView(APIView):
         sent.is_valid(raise_exception=True)
         said = sent.validated_data
         command, body = COMMANDS[said["command"]]
+        if ON_EXISTING in said:
+            command = AddUnlessKnown
         content = body(data=said.get("body", {}))
         try:
             content.is_valid(raise_exception=True)
@@ -208,6 +218,16 @@ def _named(items: Iterable[Any]) -> set[UUID]:
     for item in items:
         with suppress(TypeError, KeyError, ValidationError):
             found.add(id_in_path(item["candidate_id"]))
+    return found
+
+
+def _looked_for(items: Iterable[Any]) -> set[str]:
+    """The turns that `on_existing` waits for; what cannot be read is refused in its turn."""
+    found = set[str]()
+    for item in items:
+        with suppress(TypeError, KeyError, AttributeError, UnicodeError):
+            if ON_EXISTING in item:
+                found.add(external_id_turn(item["body"]["profile"]))
     return found
 
 

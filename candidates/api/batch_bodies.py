@@ -23,8 +23,11 @@ from eventstore.api.moments import MOST_VERSIONS
 from eventstore.api.requests import KEY, id_in_path
 
 MOST_COMMANDS = 1000
+ON_EXISTING, EXTERNAL_ID = "on_existing", "external_id"
+"""Of adding a candidate: a parameter, and its one value."""
 _KEY_HELP = "What Idempotency-Key says to the command's own path."
 _VERSION_HELP = "What If-Match says to the command's own path."
+_ON_EXISTING_HELP = "What the parameter of that name says to the path of adding."
 COMMANDS: Mapping[str, tuple[type[commands.CandidateCommand], type[bodies.CommandBody]]] = {
     "add": (commands.AddCandidate, bodies.AddBody),
     "standby": (commands.MoveCandidateToStandby, bodies.StandbyBody),
@@ -33,6 +36,7 @@ COMMANDS: Mapping[str, tuple[type[commands.CandidateCommand], type[bodies.Comman
     "undo": (commands.UndoDecision, bodies.UndoBody),
     "rescore": (commands.RescoreCandidate, bodies.RescoreBody),
     "profile": (commands.ChangeProfile, bodies.ProfileBody),
+    "patch_profile": (commands.AmendProfile, bodies.ProfilePatchBody),
     "note": (commands.NoteOnCandidate, bodies.NoteBody),
     "retract": (commands.RetractCandidate, bodies.RetractBody),
 }
@@ -42,6 +46,7 @@ class BatchItem(StrictSerializer):
     command = StrictChoice(choices=[(name, name) for name in COMMANDS])
     candidate_id = StrictText(required=False)
     body = JSONObject(required=False)
+    on_existing = StrictChoice(choices=[(EXTERNAL_ID, EXTERNAL_ID)], required=False)
     expected_version = StrictInteger(
         required=False,
         min_value=1,
@@ -70,6 +75,9 @@ class BatchItem(StrictSerializer):
             if adding and name in attrs:
                 detail = "It does not apply to a candidate that is only being added."
                 raise serializers.ValidationError({name: [detail]})
+        if not adding and ON_EXISTING in attrs:
+            detail = "It applies to a candidate that is being added."
+            raise serializers.ValidationError({ON_EXISTING: [detail]})
         return attrs
 
 
@@ -99,6 +107,11 @@ class IdempotencyKey(StrictText):
     pass
 
 
+@extend_schema_field({"type": "string", "const": EXTERNAL_ID})
+class OnExisting(StrictText):
+    pass
+
+
 def _described(name: str, body: type[bodies.CommandBody]) -> type[StrictSerializer]:
     """A `BatchItem` of one command, as the OpenAPI document shows it."""
     command = extend_schema_field({"type": "string", "const": name})(
@@ -110,12 +123,15 @@ def _described(name: str, body: type[bodies.CommandBody]) -> type[StrictSerializ
         "body": body(required=needed),
         "idempotency_key": IdempotencyKey(required=False, help_text=_KEY_HELP),
     }
-    if name != "add":
+    if name == "add":
+        fields[ON_EXISTING] = OnExisting(required=False, help_text=_ON_EXISTING_HELP)
+    else:
         fields["candidate_id"] = CandidateId()
         fields["expected_version"] = StrictInteger(
             required=False, min_value=1, max_value=MOST_VERSIONS, help_text=_VERSION_HELP
         )
-    return type(f"{name.title()}Command", (StrictSerializer,), fields)
+    title = name.title().replace("_", "")
+    return type(f"{title}Command", (StrictSerializer,), fields)
 
 
 class BatchBody(SentBatch):

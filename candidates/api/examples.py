@@ -11,6 +11,12 @@ _BATCH = "0190a000-0000-7000-8000-000000000003"
 _AT = "2026-03-01T12:00:00Z"
 _PROFILE = {"name": "Ann Muñoz", "email": "ann@example.org", "source": "referral"}
 _NEW_PROFILE = {"name": "Ann Muñoz", "email": "ann.munoz@example.org", "source": "referral"}
+_PATCHED_PROFILE = {
+    "name": "Ann Muñoz",
+    "email": "ann.munoz@example.org",
+    "source": "referral",
+    "phone": "+46 70 123 45 67",
+}
 
 BODIES: Mapping[str, dict[str, Any]] = {
     "add": {"profile": _PROFILE, "score": 80},
@@ -24,6 +30,8 @@ BODIES: Mapping[str, dict[str, Any]] = {
     "retract": {"why": "Added twice."},
 }
 """By command, in the order in which they are given. Ann is not retracted, but Bo."""
+PATCH: dict[str, Any] = {"phone": "+46 70 123 45 67", "location": None}
+"""Of Ann's profile, after all of them."""
 
 
 def _event(version: int, event_type: str) -> dict[str, Any]:
@@ -50,15 +58,18 @@ RESULTS: Mapping[str, dict[str, Any]] = {
     "undo": _done(6, "INVITED", "decision_undone"),
     "note": _done(7, "INVITED", "noted"),
     "profile": _done(8, "INVITED", "profile_changed"),
+    "patch_profile": _done(9, "INVITED", "profile_changed"),
     "retract": _done(2, "RETRACTED", "retracted", id=BO),
 }
+KNOWN = {"id": ANN, "version": 9, "status": "INVITED", "events": [], "position": 10399}
+"""Of an add that found her by her external id."""
 CANDIDATE: dict[str, Any] = {
     "id": ANN,
-    "version": 8,
+    "version": 9,
     "status": "INVITED",
     "status_since": _AT,
     "score": 86.5,
-    "profile": _NEW_PROFILE,
+    "profile": _PATCHED_PROFILE,
     "added_at": _AT,
     "standby_at": _AT,
     "due_on": "2026-03-31",
@@ -68,7 +79,7 @@ CANDIDATE: dict[str, Any] = {
     "rejection_note": "",
     "changed_at": _AT,
     "changed_by": "rita",
-    "position": 10398,
+    "position": 10399,
 }
 HISTORY = {
     "next": None,
@@ -119,11 +130,11 @@ STALE = {
     "title": "Precondition Failed",
     "status": 412,
     "code": "stale_version",
-    "detail": f"Version 1 was stated, but rita made it version 8 at {_AT[:-1]}+00:00.",
+    "detail": f"Version 1 was stated, but rita made it version 9 at {_AT[:-1]}+00:00.",
     "stream_id": ANN,
     "expected": 1,
-    "current_version": 8,
-    "projected_version": 8,
+    "current_version": 9,
+    "projected_version": 9,
     "changed_by": "rita",
     "changed_at": _AT,
 }
@@ -168,8 +179,8 @@ WHAT_IF = {
 }
 
 
-def sent(body: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample("Example", body, request_only=True)
+def sent(body: dict[str, Any], media_type: str = "application/json") -> OpenApiExample:
+    return OpenApiExample("Example", body, request_only=True, media_type=media_type)
 
 
 def answered(serializer: Any, body: dict[str, Any], description: str) -> OpenApiResponse:

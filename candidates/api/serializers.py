@@ -31,6 +31,12 @@ _PROFILE_HELP = (
 )
 
 
+_PATCH_HELP = (
+    "A JSON Merge Patch (RFC 7396): what is not named stays as it is, null removes a key, objects "
+    "are merged key by key, and any other value replaces what was there."
+)
+
+
 @extend_schema_field({"type": "number", "format": "double", "minimum": 0, "maximum": 100})
 class Score(StrictNumber):
     """Its limits are the domain's rule."""
@@ -85,6 +91,14 @@ class RescoreBody(CommandBody):
 
 class ProfileBody(CommandBody):
     profile = JSONObject(help_text="The whole new profile. " + _PROFILE_HELP)
+
+
+class ProfilePatchBody(CommandBody):
+    profile = JSONObject(help_text=_PATCH_HELP)
+
+
+PROFILE_PATCH = {"type": "object", "additionalProperties": {}, "description": _PATCH_HELP}
+"""The body of a PATCH, for the OpenAPI document: the patch and nothing around it."""
 
 
 class NoteBody(CommandBody):

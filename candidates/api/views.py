@@ -1,15 +1,16 @@
 """The REST door: builds a command, hands it to the service, answers with what was done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,11 +20,12 @@ from rest_framework.views import APIView
 
 from candidates.api import examples
 from candidates.api import serializers as bodies
+from candidates.api.batch_bodies import EXTERNAL_ID, ON_EXISTING
 from candidates.api.filters import CandidateFilter
 from candidates.api.history import HISTORY_PAGE, history_page
 from candidates.api.pagination import CandidatePagination
 from candidates.application import commands
-from candidates.application.commands import CandidateCommand
+from candidates.application.commands import CandidateCommand, OnOneCandidate
 from candidates.application.projector import SCHEMA
 from candidates.application.service import CommandResult
 from candidates.domain.candidate import Candidate
@@ -32,6 +34,7 @@ from candidates.wiring import candidate_at, candidate_service, history
 from eventstore.api import openapi
 from eventstore.api.moments import PAST, moment_of
 from eventstore.api.parameters import single_values
+from eventstore.api.parsers import MergePatchParser, StrictJSONParser
 from eventstore.api.requests import (
     PreconditionRequired,
     body_of,
@@ -41,9 +44,11 @@ from eventstore.api.requests import (
     matches,
 )
 from eventstore.application.commands import CommandContext
-from eventstore.domain.exceptions import AggregateNotFound, StaleVersion
+from eventstore.domain.exceptions import AggregateNotFound, InvalidValue, StaleVersion
 
 READ = "candidates.view_candidateprojection"
+PATCHES: Sequence[type[BaseParser]] = (MergePatchParser, StrictJSONParser)
+"""What PATCH takes: JSON is merged, whatever it is called."""
 
 
 class MayUseAction(BasePermission):
@@ -57,7 +62,7 @@ class MayUseAction(BasePermission):
 def _post(
     name: str,
     body: type[serializers.Serializer[Any]],
-    command: type[CandidateCommand],
+    command: type[OnOneCandidate],
     summary: str,
     description: str,
 ) -> Callable[..., Response]:
@@ -96,7 +101,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
     # Not OPTIONS: DRF's answer would describe a candidate as what a command takes.
-    http_method_names = ["get", "head", "post"]
+    http_method_names = ["get", "head", "post", "patch"]
     command: type[CandidateCommand] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -104,8 +109,18 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
         # Of a method that is not allowed, no parameter is the mistake.
-        if self.action not in (None, "list", "retrieve", "history"):
+        if self.action not in (None, "list", "retrieve", "history", "create"):
             single_values(request.query_params, ())
+
+    def get_parsers(self) -> list[BaseParser]:
+        patching = getattr(self.request, "method", None) == "PATCH"
+        return [parser() for parser in PATCHES] if patching else super().get_parsers()
+
+    def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
+        response: Response = super().finalize_response(*args, **kwargs)
+        if "patch" in getattr(self, "action_map", {}):
+            response["Accept-Patch"] = ", ".join(parser.media_type for parser in PATCHES)
+        return response
 
     @extend_schema(
         operation_id="list_candidates",
@@ -129,19 +144,41 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         tags=["Commands"],
         request=bodies.AddBody,
         responses={
+            200: examples.answered(
+                bodies.CommandResultSerializer,
+                examples.KNOWN,
+                "There is a candidate with this external id: nothing was added.",
+            ),
             201: examples.answered(
                 bodies.CommandResultSerializer, examples.RESULTS["add"], "The candidate is added."
-            )
+            ),
         },
         examples=[examples.sent(examples.BODIES["add"])],
-        parameters=[*openapi.COMMAND, openapi.LOCATION],
+        parameters=[
+            OpenApiParameter(
+                ON_EXISTING,
+                {"type": "string", "enum": [EXTERNAL_ID]},
+                description="`external_id`: add nobody where a candidate has the profile's "
+                "`external_id`, but answer with the oldest that is neither retracted nor erased.",
+            ),
+            *openapi.COMMAND,
+            openapi.LOCATION,
+        ],
     )
     def create(self, request: Request) -> Response:
-        """Stores a profile and a score. The candidate is ADDED, and `Location` leads to it."""
+        """Stores a profile and a score. The candidate is ADDED, and `Location` leads to it.
+
+        With `on_existing` a candidate who is there is answered with, and nobody is added.
+        """
+        given = single_values(request.query_params, (ON_EXISTING,))
+        if given.get(ON_EXISTING, EXTERNAL_ID) != EXTERNAL_ID:
+            detail = f"It is {EXTERNAL_ID}."
+            raise ValidationError({ON_EXISTING: [detail]}, code="invalid_choice")
         if "If-Match" in request.headers:
             detail = "It does not apply to a candidate that is only being added."
             raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
-        response = self.carry_out(commands.AddCandidate, bodies.AddBody, status=201)
+        command = commands.AddUnlessKnown if given else commands.AddCandidate
+        response = self.carry_out(command, bodies.AddBody, status=201)
         response["Location"] = reverse(
             "candidate-detail", args=[response.data["id"]], request=request
         )
@@ -245,6 +282,35 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         "Replace the profile",
         "Replaces all of the profile: a key that is not sent is gone.",
     )
+
+    @extend_schema(
+        operation_id=openapi.operation_of(commands.AmendProfile),
+        summary="Patch the profile",
+        tags=["Commands"],
+        request={
+            parser.media_type: {"$ref": "#/components/schemas/ProfilePatch"} for parser in PATCHES
+        },
+        responses=examples.answered(
+            bodies.CommandResultSerializer, examples.RESULTS["patch_profile"], "What was done."
+        ),
+        examples=[examples.sent(examples.PATCH, parser.media_type) for parser in PATCHES],
+        parameters=[openapi.ID, openapi.IF_MATCH, *openapi.COMMAND],
+    )
+    @profile.mapping.patch  # type: ignore[attr-defined, untyped-decorator]
+    def patch_profile(self, request: Request, id: str) -> Response:
+        """Merges into the profile as it stands, so two who each set a key of their own keep both.
+
+        Where nothing changes nothing is stored, and `events` is empty.
+        """
+        patch = body_of(request)
+        command = commands.AmendProfile(candidate_id=id_in_path(id), profile=patch)
+        try:
+            return self.answer(command, command_context(request))
+        except InvalidValue as error:
+            # The body is the patch itself.
+            error.pointer = error.pointer.removeprefix("/profile")
+            raise
+
     note = _post(
         "note",
         bodies.NoteBody,
@@ -272,15 +338,21 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         context = replace(
             command_context(self.request), occurred_at=fields.pop("occurred_at", None)
         )
+        return self.answer(build(**fields), context, status)
+
+    def answer(
+        self, command: CandidateCommand, context: CommandContext, status: int = 200
+    ) -> Response:
+        """Hands the command to the service. `status` is for what was done; else it is 200."""
         required = None
         if settings.REQUIRE_IF_MATCH and self.detail and "If-Match" not in self.request.headers:
             required = PreconditionRequired()
-        result = handled(build(**fields), context, required=required)
+        result = handled(command, context, required=required)
         headers = {"ETag": etag(result.version, SCHEMA)}
         if result.repeated:
             headers["Idempotent-Replayed"] = "true"
         answer = bodies.CommandResultSerializer(result).data
-        return Response(answer, status=status, headers=headers)
+        return Response(answer, status=status if result.events else 200, headers=headers)
 
 
 def handled(

@@ -25,6 +25,18 @@ class AddCandidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddUnlessKnown:
+    """Adds a candidate, unless one is there with the external id in the profile.
+
+    Found is the oldest that is neither retracted nor erased.
+    """
+
+    permission: ClassVar[str] = ADD
+    profile: Mapping[str, Any]
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveCandidateToStandby:
     permission: ClassVar[str] = DECIDE
     candidate_id: UUID
@@ -70,6 +82,16 @@ class ChangeProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendProfile:
+    """Merges into the profile as the stream has it; what is not named stays as it is."""
+
+    permission: ClassVar[str] = EDIT
+    candidate_id: UUID
+    profile: Mapping[str, Any]
+    """A JSON Merge Patch (RFC 7396): the keys that change, None for one that goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteOnCandidate:
     permission: ClassVar[str] = EDIT
     candidate_id: UUID
@@ -83,14 +105,15 @@ class RetractCandidate:
     why: str
 
 
-CandidateCommand: TypeAlias = (
-    AddCandidate
-    | MoveCandidateToStandby
+OnOneCandidate: TypeAlias = (
+    MoveCandidateToStandby
     | InviteCandidate
     | RejectCandidate
     | UndoDecision
     | RescoreCandidate
     | ChangeProfile
+    | AmendProfile
     | NoteOnCandidate
     | RetractCandidate
 )
+CandidateCommand: TypeAlias = AddCandidate | AddUnlessKnown | OnOneCandidate

@@ -10,6 +10,8 @@ from candidates.application.commands import (
     ACT_ON_BEHALF,
     BACKDATE,
     AddCandidate,
+    AddUnlessKnown,
+    AmendProfile,
     CandidateCommand,
     ChangeProfile,
     InviteCandidate,
@@ -20,9 +22,11 @@ from candidates.application.commands import (
     RetractCandidate,
     UndoDecision,
 )
+from candidates.application.external_ids import ExternalIds, checked_external_id
+from candidates.application.profile import profile_at
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import Status
-from candidates.domain.exceptions import AlreadyAdded
+from candidates.domain.exceptions import AlreadyAdded, ExternalIdsNotHere
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
 from eventstore.application.repository import AggregateRepository
@@ -44,17 +48,18 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """What a command did: the same for the first answer and for every repeat."""
+    """What a command did: the same for the first answer and for every repeat.
+
+    Without events where there was nothing to do: the candidate is as it was.
+    """
 
     candidate_id: UUID
     version: int
     status: Status
+    position: int
+    """Of the event that made this version."""
     events: tuple[RecordedEvent, ...]
     repeated: bool = False
-
-    @property
-    def position(self) -> int:
-        return self.events[-1].position
 
 
 class CandidateService:
@@ -67,8 +72,10 @@ class CandidateService:
         new_id: Callable[[], UUID],
         snapshots: Snapshots | None = None,
         unit_of_work: UnitOfWork = nullcontext,
+        external_ids: ExternalIds | None = None,
         read_only: bool = False,
     ) -> None:
+        """Without `external_ids` nobody can be looked up by one: `AddUnlessKnown` is refused."""
         self._store = store
         self._publisher = publisher
         self._candidates = AggregateRepository(
@@ -80,13 +87,15 @@ class CandidateService:
         )
         self._threshold = threshold
         self._new_id = new_id
+        self._external_ids = external_ids
         self._read_only = read_only
 
     def handle(self, command: CandidateCommand, context: CommandContext) -> CommandResult:
         """Carry out a command, or answer it once more if its id was carried out before.
 
         A command that was refused left nothing and is decided anew. Where the caller stated no
-        version, a conflict with another writer is decided again on the newer state.
+        version, a conflict with another writer is decided again on the newer state. A command that
+        changes nothing stores nothing, and leaves its id free.
 
         Raises NotPermitted, and then ReadOnly, before anything is looked up; AggregateNotFound;
         InvalidValue; StaleVersion where a version was stated; CommandReused; and what the rules
@@ -132,29 +141,67 @@ class CandidateService:
     def _carry_out(
         self, command: CandidateCommand, context: CommandContext, metadata: Metadata
     ) -> CommandResult:
+        if isinstance(command, AddUnlessKnown):
+            return self._add_unless_known(command, context, metadata)
         attempt = 0
         while True:
             attempt += 1
             candidate = self._decide(command, context)
+            if not candidate.pending:
+                # It may be that its first time left nothing to change.
+                return self._answered(metadata) or self._unchanged(candidate)
             try:
-                recorded = self._candidates.save(
-                    candidate,
-                    metadata=metadata,
-                    correlation_id=context.correlation_id,
-                    occurred_at=context.occurred_at,
-                )
+                return self._saved(candidate, context, metadata)
             except ConcurrencyError as error:
                 if isinstance(command, AddCandidate):
                     raise AlreadyAdded from error
                 if attempt == ATTEMPTS:
                     raise
-            else:
-                return CommandResult(
-                    candidate_id=candidate.id,
-                    version=candidate.version,
-                    status=candidate.status,
-                    events=tuple(recorded),
-                )
+
+    def _add_unless_known(
+        self, command: AddUnlessKnown, context: CommandContext, metadata: Metadata
+    ) -> CommandResult:
+        if self._external_ids is None:
+            raise ExternalIdsNotHere
+        candidate = self._decide(command, context)
+        external_id = checked_external_id(command.profile)
+        with self._external_ids.lock(external_id):
+            # What this command added before is there by now, and known.
+            if repeated := self._answered(metadata):
+                return repeated
+            for candidate_id in self._external_ids.candidates(external_id):
+                known = self._candidates.get(candidate_id)
+                if not known.ended:
+                    return self._unchanged(known)
+            return self._saved(candidate, context, metadata)
+
+    def _saved(
+        self, candidate: Candidate, context: CommandContext, metadata: Metadata
+    ) -> CommandResult:
+        recorded = self._candidates.save(
+            candidate,
+            metadata=metadata,
+            correlation_id=context.correlation_id,
+            occurred_at=context.occurred_at,
+        )
+        return CommandResult(
+            candidate_id=candidate.id,
+            version=candidate.version,
+            status=candidate.status,
+            position=recorded[-1].position,
+            events=tuple(recorded),
+        )
+
+    def _unchanged(self, candidate: Candidate) -> CommandResult:
+        version = candidate.version
+        (newest,) = self._store.read_stream(candidate.id, after=version - 1, until=version)
+        return CommandResult(
+            candidate_id=candidate.id,
+            version=version,
+            status=candidate.status,
+            position=newest.position,
+            events=(),
+        )
 
     def _decide(self, command: CandidateCommand, context: CommandContext) -> Candidate:
         if isinstance(command, AddCandidate):
@@ -162,6 +209,10 @@ class CandidateService:
                 command.candidate_id or self._stream_id(context),
                 profile=command.profile,
                 score=command.score,
+            )
+        if isinstance(command, AddUnlessKnown):
+            return Candidate.add(
+                self._stream_id(context), profile=command.profile, score=command.score
             )
         candidate = self._candidates.get(command.candidate_id)
         if context.expected_version not in (None, candidate.version):
@@ -179,6 +230,9 @@ class CandidateService:
                 candidate.rescore(score=score, why=why)
             case ChangeProfile(profile=profile):
                 candidate.change_profile(profile=profile)
+            case AmendProfile(profile=changes):
+                current = profile_at(self._store, candidate.id, version=candidate.version)
+                candidate.amend_profile(profile=current, changes=changes)
             case NoteOnCandidate(text=text):
                 candidate.note(text=text)
             case RetractCandidate(why=why):
@@ -211,6 +265,7 @@ class CandidateService:
             candidate_id=candidate.id,
             version=version,
             status=candidate.status,
+            position=recorded[-1].position,
             events=tuple(recorded),
             repeated=True,
         )

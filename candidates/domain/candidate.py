@@ -31,7 +31,13 @@ from candidates.domain.exceptions import (
     ScoreBelowThreshold,
     WrongStatus,
 )
-from candidates.domain.values import checked_profile, checked_score, checked_text
+from candidates.domain.values import (
+    checked_profile,
+    checked_score,
+    checked_text,
+    merged_profile,
+    same_json,
+)
 from eventstore.domain.aggregate import Aggregate
 
 
@@ -57,6 +63,11 @@ class Candidate(Aggregate):
         self.score = 0.0
         self.decisions: tuple[Decision, ...] = ()
         """Those that stand, the newest last."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was retracted or erased, so that nothing more can be done with it."""
+        return self.status in (Status.RETRACTED, Status.ERASED)
 
     @classmethod
     def add(cls, id: UUID, *, profile: Mapping[str, Any], score: float) -> "Candidate":
@@ -112,6 +123,16 @@ class Candidate(Aggregate):
     def change_profile(self, *, profile: Mapping[str, Any]) -> None:
         self._require_not_ended()
         self._record(CandidateProfileChanged(profile=checked_profile(profile)))
+
+    def amend_profile(self, *, profile: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        """Merge changes into `profile`, which is the stream's; record nothing if nothing changes.
+
+        See `merged_profile`.
+        """
+        self._require_not_ended()
+        amended = merged_profile(profile, changes)
+        if not same_json(amended, profile):
+            self._record(CandidateProfileChanged(profile=amended))
 
     def note(self, *, text: str) -> None:
         self._require_not_ended()

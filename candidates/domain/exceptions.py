@@ -80,6 +80,13 @@ class CandidateIsErased(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class ExternalIdsNotHere(DomainError):
+    """Messages feed the read model here: nobody can tell whether an external id is known by now."""
+
+    code: ClassVar[str] = "external_ids_not_here"
+
+
+@dataclass(eq=False, kw_only=True)
 class AlreadyAdded(DomainError):
     """This candidate is there already."""
 

@@ -33,14 +33,7 @@ def checked_score(score: object) -> float:
 
 def checked_profile(profile: object) -> Mapping[str, Any]:
     """A JSON object, at most 64 KiB and 20 levels. Raises InvalidValue."""
-    if not isinstance(profile, Mapping):
-        raise InvalidValue(
-            pointer="/profile", rule="not_an_object", detail="A profile is a JSON object."
-        )
-    try:
-        check_content(profile, depth=PROFILE_DEPTH)
-    except InvalidValue as error:
-        raise error.under("profile") from None
+    profile = _checked_object(profile)
     try:
         size = len(json.dumps(profile, ensure_ascii=False, separators=(",", ":")).encode())
     except TypeError as error:
@@ -54,6 +47,19 @@ def checked_profile(profile: object) -> Mapping[str, Any]:
     return profile
 
 
+def merged_profile(profile: Mapping[str, Any], changes: object) -> Mapping[str, Any]:
+    """The profile after a JSON Merge Patch (RFC 7396), checked. Raises InvalidValue.
+
+    None removes a key, objects are merged key by key, and any other value replaces what was there.
+    """
+    return checked_profile(_merged(profile, _checked_object(changes)))
+
+
+def same_json(one: object, other: object) -> bool:
+    """Whether both are alike but for the order of keys: 1, 1.0 and true are three values."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def checked_text(text: str, *, field: str, optional: bool = False) -> str:
     """Words that are there unless `optional`, and not too many. Raises InvalidValue."""
     if not optional and not any(map(_shows, text)):
@@ -65,6 +71,30 @@ def checked_text(text: str, *, field: str, optional: bool = False) -> str:
             detail=f"{len(text)} characters; at most {TEXT_LENGTH} are kept.",
         )
     return text
+
+
+def _checked_object(profile: object) -> Mapping[str, Any]:
+    if not isinstance(profile, Mapping):
+        raise InvalidValue(
+            pointer="/profile", rule="not_an_object", detail="A profile is a JSON object."
+        )
+    try:
+        check_content(profile, depth=PROFILE_DEPTH)
+    except InvalidValue as error:
+        raise error.under("profile") from None
+    return profile
+
+
+def _merged(target: object, patch: object) -> Any:
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = {**target} if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
 
 
 def _shows(character: str) -> bool:

@@ -60,6 +60,12 @@ class StrictJSONParser(BaseParser):
             raise _too_deep(text) from None
 
 
+class MergePatchParser(StrictJSONParser):
+    """JSON as RFC 7396 calls it where it is merged."""
+
+    media_type = "application/merge-patch+json"
+
+
 def _integer(digits: str) -> int:
     # Python refuses to read thousands of digits. A part of them is beyond every limit already,
     # so that the refusal names the field.

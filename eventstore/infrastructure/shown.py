@@ -1,5 +1,7 @@
 """How far a read model shows the log with nothing missing before."""
 
+from uuid import UUID
+
 from django.db import connection
 
 from eventstore.application.ports import Checkpoints, ParkedStreams
@@ -41,6 +43,21 @@ class ShownEnd:
         first = self._first_missing(known, settled)
         self._known = settled if first is None else first - 1
         return self._known
+
+    def lacking(self) -> list[UUID]:
+        """Streams with a committed event that their rows lack, parked ones and unsettled ones too.
+
+        Of those in the caller's own transaction also what is not committed.
+        """
+        checkpoint = self._checkpoints.all().get(self._projection.name)
+        newest = StorageEvent.objects.order_by("-position").values_list("position", flat=True)
+        last = newest.first() or 0
+        known = [self._known, checkpoint.position if checkpoint else 0]
+        # A database that was restored has forgotten what this process knows.
+        after = max((position for position in known if position <= last), default=0)
+        behind = [id for id, _ in self._projection.behind(after=after, until=last)]
+        parked = [one.stream_id for one in self._parked.listed(self._projection.name)]
+        return list(dict.fromkeys([*behind, *parked]))
 
     def _first_missing(self, after: int, until: int) -> int | None:
         behind = dict(self._projection.behind(after=after, until=until))

@@ -1,6 +1,8 @@
 """Several appends as one."""
 
-from collections.abc import Callable, Collection
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,20 +15,41 @@ TURNS = 64
 """Locks that streams share: each takes room in a table of the server's that is not large."""
 _DEADLOCK = "40P01"
 _LOCK = int.from_bytes(b"turn", "big")
+NAMED_TURNS = 256
+"""Locks that names share."""
+_NAMED_LOCK = int.from_bytes(b"name", "big")
 
 
-def in_one_transaction(work: Callable[[], T], *, streams: Collection[UUID] = ()) -> T:
+@contextmanager
+def in_turn(name: str) -> Iterator[None]:
+    """Opens a transaction in which no other has the turn of this name, until the end of it.
+
+    Inside another transaction that is until that one's end. What another has stored in its turn is
+    seen by every statement from then on.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            _wait_for_turn(_NAMED_LOCK, [_turn_of(name)])
+        # SQLite's transactions are IMMEDIATE: one writer at a time.
+        yield
+
+
+def in_one_transaction(
+    work: Callable[[], T], *, streams: Collection[UUID] = (), names: Collection[str] = ()
+) -> T:
     """What `work` appends is stored together or, if it raises, not at all.
 
     Two that append to the same streams in another order would wait for each other. Who names the
-    streams waits for his turn instead, as far as others name theirs. PostgreSQL refuses one of
-    those who do not, whose work is done again: it may be called several times.
+    streams waits for his turn instead, as far as others name theirs; likewise for the names that
+    `in_turn` is called with in `work`. PostgreSQL refuses one of those who do not, whose work is
+    done again: it may be called several times.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
-                if streams and connection.vendor == "postgresql":
-                    _wait_for_turn(streams)
+                if connection.vendor == "postgresql":
+                    _wait_for_turn(_LOCK, {stream_id.int % TURNS for stream_id in streams})
+                    _wait_for_turn(_NAMED_LOCK, {_turn_of(name) for name in names})
                 return work()
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) != _DEADLOCK or attempt == ATTEMPTS:
@@ -34,10 +57,16 @@ def in_one_transaction(work: Callable[[], T], *, streams: Collection[UUID] = ())
     raise AssertionError  # the last attempt has raised
 
 
-def _wait_for_turn(streams: Collection[UUID]) -> None:
+def _wait_for_turn(lock: int, turns: Collection[int]) -> None:
     """In one order for everybody, so that nobody waits for who waits for him."""
-    turns = sorted({stream_id.int % TURNS for stream_id in streams})
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, turn) FROM unnest(%s::int[]) AS turn", [_LOCK, turns]
-        )
+    if turns:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, turn) FROM unnest(%s::int[]) AS turn",
+                [lock, sorted(turns)],
+            )
+
+
+def _turn_of(name: str) -> int:
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:8], "big") % NAMED_TURNS

@@ -11,10 +11,15 @@ from candidates.application import commands
 from candidates.application.commands import CandidateCommand
 from candidates.application.service import CandidateService
 from candidates.domain.events import CandidateEvent, RejectionReason, Status
-from candidates.domain.exceptions import AlreadyAdded, ScoreBelowThreshold, WrongStatus
+from candidates.domain.exceptions import (
+    AlreadyAdded,
+    ExternalIdsNotHere,
+    ScoreBelowThreshold,
+    WrongStatus,
+)
 from candidates.infrastructure.upcasters import UPCASTERS
 from eventstore.application.commands import CommandContext
-from eventstore.domain.events import event_id_of, stream_id_of
+from eventstore.domain.events import DomainEvent, event_id_of, stream_id_of
 from eventstore.domain.exceptions import (
     AggregateNotFound,
     CommandReused,
@@ -26,7 +31,7 @@ from eventstore.domain.exceptions import (
 )
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryEventStore
-from tests.factories import add, noted
+from tests.factories import add, noted, profile_changed
 from tests.scenario import CANDIDATE_ID
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -74,15 +79,20 @@ ON_ONE_CANDIDATE = [
     about(commands.UndoDecision, version=2),
     about(commands.RescoreCandidate, score=1.0, why="w"),
     about(commands.ChangeProfile, profile={}),
+    about(commands.AmendProfile, profile={"name": "B"}),
     about(commands.NoteOnCandidate, text="t"),
     about(commands.RetractCandidate, why="w"),
 ]
 
+EVERY_COMMAND = [
+    add(),
+    commands.AddUnlessKnown(profile={"external_id": "x"}, score=1.0),
+    *ON_ONE_CANDIDATE,
+]
+
 
 def test_every_command_is_tried_here() -> None:
-    assert {type(command) for command in [add(), *ON_ONE_CANDIDATE]} == set(
-        get_args(CandidateCommand)
-    )
+    assert {type(command) for command in EVERY_COMMAND} == set(get_args(CandidateCommand))
 
 
 def test_a_candidate_goes_its_way(
@@ -128,7 +138,7 @@ def test_who_did_it_stands_in_the_event(
     assert metadata.extra == {"source_row": 3}
 
 
-@pytest.mark.parametrize("command", [add(), *ON_ONE_CANDIDATE], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize("command", EVERY_COMMAND, ids=lambda c: type(c).__name__)
 def test_without_its_permission_no_command_is_looked_at(
     service: CandidateService, store: InMemoryEventStore, command: Any
 ) -> None:
@@ -188,6 +198,11 @@ def test_the_threshold_of_the_day_decides_and_is_kept(
     assert (event.score, event.threshold) == (80.0, 80.0)
 
 
+def test_without_external_ids_nobody_is_looked_up(service: CandidateService) -> None:
+    with pytest.raises(ExternalIdsNotHere):
+        service.handle(commands.AddUnlessKnown(profile={"external_id": "x"}, score=1.0), by())
+
+
 def test_a_stale_version_is_refused_and_says_who_changed_it(
     service: CandidateService, store: InMemoryEventStore
 ) -> None:
@@ -202,16 +217,16 @@ def test_a_stale_version_is_refused_and_says_who_changed_it(
 
 
 class Overtaken(InMemoryEventStore):
-    """Somebody else's note gets in before each append, `times` times."""
+    """Somebody else's event, a note, gets in before each append, `times` times."""
 
     times = 0
+    note: DomainEvent = noted(text="somebody else's")
 
     def append(self, *args: Any, **terms: Any) -> Any:
         if self.times:
             self.times -= 1
             head = super().head(args[1])
-            note = [noted(text="somebody else's")]
-            super().append(args[0], args[1], note, **{**terms, "expected": head})
+            super().append(args[0], args[1], [self.note], **{**terms, "expected": head})
         return super().append(*args, **terms)
 
 
@@ -227,6 +242,18 @@ def test_without_a_stated_version_the_decision_is_taken_anew(
     service.handle(add(), by())
     overtaken.times = 3
     assert service.handle(about(commands.InviteCandidate), by()).version == 5
+
+
+def test_a_patch_is_merged_anew_into_what_another_has_stored_meanwhile(
+    overtaken: Overtaken, published: Published
+) -> None:
+    service = CandidateService(store=overtaken, publisher=published, threshold=75.0, new_id=uuid4)
+    service.handle(add(profile={"a": 1}), by())
+    overtaken.note = profile_changed(profile={"a": 1, "theirs": 2})
+    overtaken.times = 1
+    result = service.handle(about(commands.AmendProfile, profile={"ours": 3}), by())
+    event: Any = result.events[0].event
+    assert event.profile == {"a": 1, "theirs": 2, "ours": 3}
 
 
 def test_with_a_stated_version_it_is_not(overtaken: Overtaken, published: Published) -> None:

@@ -93,6 +93,7 @@ def test_every_operation_has_a_name_that_can_be_read(document: Any) -> None:
         "undo_decision",
         "rescore_candidate",
         "change_profile",
+        "amend_profile",
         "note_on_candidate",
         "retract_candidate",
         "carry_out_commands",
@@ -153,6 +154,7 @@ def test_the_descriptions_of_bodies_are_for_who_calls_the_api(document: Any) -> 
                 "Undo",
                 "Rescore",
                 "Profile",
+                "ProfilePatch",
                 "Note",
                 "Retract",
             ),
@@ -189,6 +191,8 @@ def test_the_examples_tell_a_story_that_happens(
         answer = api.post(f"{url}{name}/" if url else URL, body)
         url = url or answer["Location"]
         given[name] = answer.json()
+    patched = api.patch(f"{url}profile/", examples.PATCH)
+    given["patch_profile"] = patched.json()
     check_alike({name: examples.RESULTS[name] for name in given}, given)
     check_alike(examples.CANDIDATE, api.get(url).json())
     check_alike(examples.HISTORY, api.get(f"{url}history/").json())
