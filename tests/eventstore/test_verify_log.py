@@ -326,6 +326,10 @@ def test_an_event_where_no_reader_is_given_it_is_found(
         forgery,
         last.position,
     )
+    if position > 0:
+        with connection.cursor() as cursor:
+            sequence = f"pg_get_serial_sequence('{StorageEvent._meta.db_table}', 'position')"
+            cursor.execute(f"SELECT setval({sequence}, %s)", [log[-1].position])
     for arguments in ([], ["--full"], ["--stream", str(last.stream_id)]):
         complained = complaint(*arguments)
         assert f"position {position}, stream {last.stream_id}, version 4: no number" in complained
