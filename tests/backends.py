@@ -1,7 +1,10 @@
 """What a test may need besides the code, and what to do where it is missing."""
 
+import json
 import os
+import shutil
 from functools import cache
+from pathlib import Path
 
 import pika
 import pytest
@@ -49,3 +52,24 @@ def reachable_rabbitmq(url: str) -> bool:
     except AMQPError:
         return False
     return True
+
+
+NODE = Path(__file__).parent / "node"
+"""The tools that run on Node.js. `npm ci --prefix tests/node` installs them."""
+
+
+def node_tools() -> Path:
+    """Where they are installed; skips where they are not, or in other versions."""
+    require("node", reachable=_installed_node_tools())
+    return NODE
+
+
+@cache
+def _installed_node_tools() -> bool:
+    wanted = json.loads((NODE / "package.json").read_text())["dependencies"]
+    installed = {
+        name: json.loads(package.read_text())["version"]
+        for name in wanted
+        if (package := NODE / "node_modules" / name / "package.json").exists()
+    }
+    return shutil.which("node") is not None and installed == wanted
