@@ -48,7 +48,7 @@ def test_orvals_client_compiles_strictly_and_goes_the_main_path(
         DOCUMENT=DOCUMENT,
         CLIENT=tmp_path,
     )
-    main_path = shutil.copy(tools / "main_path.ts", tmp_path)
+    main_path = Path(shutil.copy(tools / "main_path.ts", tmp_path))
     _compile(tools, main_path, tmp_path / "compiled")
     _, token = AuthToken.objects.create(user_in("Recruiters", "Operators"))
     said = _run("node", tmp_path / "compiled/main_path.js", SERVER=live_server.url, TOKEN=token)

@@ -32,9 +32,9 @@ function having<Answer extends { status: number }, Code extends Answer["status"]
 async function main(): Promise<void> {
   const key = { headers: { "Idempotency-Key": "ann" } };
   const body = { profile: { name: "Ann Muñoz" }, score: 80 };
-  const added = having(await addCandidate(body, key), 201);
+  const added = having(await addCandidate(body, {}, key), 201);
   assert.equal(added.data.status, Status.ADDED);
-  assert.deepEqual(having(await addCandidate(body, key), 201).data, added.data);
+  assert.deepEqual(having(await addCandidate(body, {}, key), 201).data, added.data);
   const ann = added.data.id;
 
   const read = having(await readCandidate(ann), 200);

@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Any] = {
 }
 OF_COMMANDS = {
     "add",
+    "amend",
     "carry",
     "change",
     "invite",
