@@ -252,17 +252,26 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
 def stream_feed(
     stream_id: UUID, *, after: int, limit: int, event_types: Collection[str] = ()
 ) -> list[RecordedEvent]:
-    """Of one stream what `EventStore.read_all` gives of all. Raises what that raises."""
+    """Of one stream what `reading.readable` gives of the whole log. Raises what that raises."""
     end = _store.settled_end()
     if after > end:
         raise CursorBeyondLog(after=after, last=end)
-    wanted = [
-        recorded
-        for recorded in _store.read_stream(stream_id)
-        if after < recorded.position <= end
-        and (not event_types or recorded.event.event_type in event_types)
-    ]
-    return wanted[:limit]
+
+    def behind(until: int | None = None) -> list[RecordedEvent]:
+        return [
+            one
+            for one in _store.read_stream(stream_id, after=known, until=until)
+            if one.position <= end and (not event_types or one.event.event_type in event_types)
+        ][:limit]
+
+    passed = StorageEvent.objects.filter(stream_id=stream_id, position__lte=after)
+    known = passed.aggregate(last=models.Max("version"))["last"] or 0
+    try:
+        return behind()
+    except UndecodableEvent as error:
+        if readable := behind(until=error.version - 1):
+            return readable
+        raise
 
 
 def asyncapi() -> dict[str, Any]:
@@ -329,13 +338,9 @@ def replay(names: Collection[str], *, workers: int = 1, batch_size: int = BATCH_
     reader = StreamReader(_mapper, keyring=keyring, batch_size=batch_size)
     rebuilds: Rebuilds
     if connection.vendor == "postgresql":
-        rebuilds = PostgreSQLRebuilds(
-            _models, reader=reader, explain=_store.read_stream, workers=workers
-        )
+        rebuilds = PostgreSQLRebuilds(_models, reader=reader, workers=workers)
     else:
-        rebuilds = SQLiteRebuilds(
-            _models, reader=reader, explain=_store.read_stream, batch_size=batch_size
-        )
+        rebuilds = SQLiteRebuilds(_models, reader=reader, batch_size=batch_size)
     return Replay(
         [projector for name, projector in _projectors.items() if name in names],
         rebuilds=rebuilds,
@@ -411,8 +416,7 @@ def comparisons(
             try:
                 yield from comparison.run(streams)
             except UnreadableStream as error:
-                _store.read_stream(error.stream_id)
-                raise
+                raise error.named() from None
 
 
 def trial_store() -> EventStore:

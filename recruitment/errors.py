@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 """Of one answer: a body full of mistakes is not answered with a longer one."""
-_STATUS: Sequence[tuple[type[DomainError], int]] = [
+RETRY_AFTER = 60
+"""Seconds, where it takes a person to mend what is wrong."""
+_STATUS: Sequence[tuple[type[DomainError | UndecodableEvent], int]] = [
     (InvalidValue, 400),
     (NotPermitted, 403),
     (AggregateNotFound, 404),
@@ -42,6 +44,7 @@ _STATUS: Sequence[tuple[type[DomainError], int]] = [
     (CommandReused, 422),
     (ReadOnly, 503),
     (DomainError, 409),
+    (UndecodableEvent, 503),
 ]
 
 
@@ -53,38 +56,22 @@ class ProblemRenderer(JSONRenderer):
 
 
 class Refusal(APIException):
-    """A domain error on its way through DRF, which rolls back what must be rolled back."""
+    """A domain error on its way through DRF, which rolls back what must be rolled back.
 
-    def __init__(self, error: DomainError) -> None:
+    So is an event that cannot be read: the code has to be mended, and nothing is lost meanwhile.
+    """
+
+    def __init__(self, error: DomainError | UndecodableEvent) -> None:
         self.status_code = next(status for cls, status in _STATUS if isinstance(error, cls))
         super().__init__(detail=str(error), code=error.code)
         self.error = error
-
-
-class UnreadableEvent(APIException):
-    """What is stored cannot be read: nobody's fault who asked, and no reason to stop a batch."""
-
-    status_code = 500
-    default_code = "unreadable_event"
-
-    def __init__(self, error: UndecodableEvent) -> None:
-        super().__init__(
-            f"Event {error.event_id} at position {error.position}, {error.event_type} version "
-            f"{error.schema_version}, cannot be read."
-        )
-        self.error = error
+        # DRF makes Retry-After of it.
+        self.wait = RETRY_AFTER if self.status_code == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
-    raised = error
-    match error:
-        case DomainError():
-            raised = Refusal(error)
-        case UndecodableEvent():
-            # The reason may quote the event.
-            logger.error("%s", error)
-            raised = UnreadableEvent(error)
+    raised = Refusal(error) if isinstance(error, (DomainError, UndecodableEvent)) else error
     response = exception_handler(raised, context)
     if response is None:
         return None
@@ -107,10 +94,6 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
             errors = list(islice(_flattened(details), MOST_ERRORS))
             summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
             return problem(status, code="invalid", detail=summary, errors=errors)
-        case UnreadableEvent(error=error):
-            names = ("event_type", "schema_version", "event_id", "position")
-            data = {name: getattr(error, name) for name in names}
-            return problem(status, code=raised.default_code, detail=str(raised.detail), **data)
     # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
     detail: ErrorDetail = response.data["detail"]
     return problem(status, code=str(detail.code), detail=str(detail))

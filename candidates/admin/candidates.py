@@ -11,6 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -139,8 +140,16 @@ class CandidateAdmin(ViewOnlyAdmin):
             raise Http404("A version is a number from 1 on.")
         try:
             return candidate_at(candidate.pk, AtVersion(int(version)))
-        except (AggregateNotFound, LogNotHere, UndecodableEvent) as error:
+        except (AggregateNotFound, LogNotHere) as error:
             raise Http404(str(error)) from error
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any) -> HttpResponse:
+        try:
+            return super().change_view(request, object_id, *args)
+        except UndecodableEvent as error:
+            # Of the past; the page of today says in the place of its history that there is none.
+            messages.error(request, f"The past cannot be shown. {error}")
+            return redirect("admin:candidates_candidateprojection_change", object_id)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -42,8 +42,9 @@ class NothingToGoOnFrom(Exception):
 class Delivery:
     """Whatever the projection raises is a stream parked.
 
-    Raised are what cannot be decoded, what is `transient`, since it says nothing of the event (the
-    database is locked or gone), and whatever parking raises: nobody may take those for handled.
+    Raised are what cannot be decoded, MemoryError and what is `transient`, since these say nothing
+    of the event (the database is locked or gone), and whatever parking raises: nobody may take
+    those for handled.
     """
 
     def __init__(
@@ -59,7 +60,11 @@ class Delivery:
         self._source = source
         self._parked = parked
         self._savepoint = savepoint
-        self._raised: tuple[type[Exception], ...] = (UndecodableEvent, *transient)
+        self._raised: tuple[type[Exception], ...] = (
+            UndecodableEvent,
+            MemoryError,
+            *transient,
+        )
 
     def __repr__(self) -> str:
         return repr(self.projection)

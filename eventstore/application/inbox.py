@@ -18,6 +18,19 @@ class Received(NamedTuple):
     body: bytes
     recorded: RecordedEvent | None
     """None: this code cannot read it."""
+    error: UndecodableMessage | None = None
+    """Why it cannot."""
+
+    @property
+    def likeness(self) -> int:
+        """Of several messages of one event, one that is more like the event's own is higher.
+
+        What newer code wrote, or what an upcaster fails on, will be read one day; a message whose
+        envelope is damaged will not.
+        """
+        if self.error is None:
+            return 3
+        return 2 if self.error.newer else int(self.error.whole)
 
     @property
     def erases(self) -> bool:
@@ -50,10 +63,11 @@ class Inbox:
         strays: list[bytes] = []
         for body in bodies:
             recorded: RecordedEvent | None
+            failure: UndecodableMessage | None = None
             try:
                 source, recorded = self.decode(body)
             except UndecodableMessage as error:
-                recorded = None
+                recorded, failure = None, error
                 said = error.source, error.stream_type, error.stream_id, error.version
                 match said:
                     case (UUID() as source, str(stream_type), UUID() as stream_id, int(version)):
@@ -67,5 +81,5 @@ class Inbox:
             if source not in self._accepted:
                 self._accept(source)
                 self._accepted.add(source)
-            messages.append(Received(stream_type, stream_id, version, body, recorded))
+            messages.append(Received(stream_type, stream_id, version, body, recorded, failure))
         return Opened(messages, strays)

@@ -103,13 +103,14 @@ class Intake:
         self, delivery: ReceivedDelivery, stream_id: UUID, messages: Sequence[Received]
     ) -> None:
         shown = delivery.projection.version(stream_id)
-        later = {one.version: one for one in messages if one.version > shown}
+        later = [one for one in messages if one.version > shown]
         if not later:
             return
-        delivery.keep(stream_id, list(later.values()))
+        delivery.keep(stream_id, later)
         parked = self._parked.find(delivery.name, stream_id)
         # One that is parked waits for its retry, unless the very event comes once more.
-        if (parked is None or parked.version in later) and delivery.heal(stream_id) is None:
+        again = parked is None or any(one.version == parked.version for one in later)
+        if again and delivery.heal(stream_id) is None:
             self._parked.release(delivery.name, stream_id)
 
 

@@ -46,7 +46,10 @@ class Failure(NamedTuple):
 def fold_as_far(
     projector: Projector, stream: Iterable[Occurrence]
 ) -> tuple[FoldedStream, Failure | None]:
-    """The rows as far as the projector gets: those before the event that it fails on, if any."""
+    """The rows as far as the projector gets: those before the event that it fails on, if any.
+
+    Raises MemoryError, which says nothing of the event.
+    """
     read: list[Occurrence] = []
 
     def noted() -> Iterator[Occurrence]:
@@ -56,6 +59,8 @@ def fold_as_far(
 
     try:
         return fold(projector, noted()), None
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  # a projector may raise anything; it is parked
         *before, failing = read
         failure = Failure(failing.version, type(failing.event).event_type, error)

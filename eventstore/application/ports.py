@@ -381,6 +381,19 @@ class WaitingRoom(Protocol):
     def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
         """In place of others of the same version, which leave them only the time they came."""
 
+    def keep_unreadable(
+        self,
+        projection: str,
+        stream_id: UUID,
+        message: WaitingMessage,
+        *,
+        instead_of: bytes | None,
+    ) -> None:
+        """Where no other of its version waits, or in place of the one with this very body.
+
+        Compare-and-set: nothing is written where by now there is another.
+        """
+
     def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
         """Those with a higher version than `after`, in that order."""
 

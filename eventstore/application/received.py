@@ -75,7 +75,10 @@ class WaitingStreams:
                     version=missing,
                     event_type=error.event_type or "",
                     schema_version=error.schema_version,
-                ) from error
+                    event_id=error.event_id,
+                    position=error.position,
+                    reason=error.reason,
+                ) from None
         return events
 
 
@@ -109,15 +112,59 @@ class ReceivedDelivery(Delivery):
         self._feed = feed
         self._clock = clock
 
-    def keep(self, stream_id: UUID, messages: Sequence[Received]) -> None:
-        """Until their turn comes. Nothing personal is kept in front of the stream's erasure."""
+    def keep(
+        self, stream_id: UUID, messages: Sequence[Received], *, from_log: bool = False
+    ) -> None:
+        """Until their turn comes. Nothing personal is kept in front of the stream's erasure.
+
+        One that cannot be read never takes the place of one that can, whichever came first, nor of
+        one that is as much like its event, unless it comes `from_log` itself.
+        """
         now = self._clock()
-        kept = [WaitingMessage(one.version, one.body, one.erases, now) for one in messages]
-        self._room.keep(self.name, stream_id, kept)
+        best: dict[int, Received] = {}
+        for one in messages:
+            rival = best.get(one.version)
+            if rival is None or one.recorded or one.likeness > rival.likeness:
+                best[one.version] = one
+        readable = [one for one in best.values() if one.recorded]
+        unreadable = [one for one in best.values() if not one.recorded]
+        self._room.keep(self.name, stream_id, [_waiting(one, now) for one in readable])
+        if unreadable:
+            there = {one.version: one.body for one in self._room.waiting(self.name, stream_id)}
+            for one in unreadable:
+                self._keep_unreadable(
+                    stream_id, one, there.get(one.version), now, from_log=from_log
+                )
         waiting = self._room.waiting(self.name, stream_id)
         erased = max((one.version for one in waiting if one.erases), default=0)
         if before := [one for one in waiting if one.version < erased]:
             self._forget(stream_id, before)
+
+    def _keep_unreadable(
+        self,
+        stream_id: UUID,
+        message: Received,
+        there: bytes | None,
+        now: datetime,
+        *,
+        from_log: bool,
+    ) -> None:
+        if there == message.body:
+            return
+        if there is not None:
+            rivals = self._inbox.open([there]).messages
+            likeness = max((rival.likeness for rival in rivals), default=0)
+            if message.likeness < likeness or (message.likeness == likeness and not from_log):
+                logger.warning(
+                    "%r, stream %s: a second message of event %d cannot be read, and is left out: "
+                    "%s",
+                    self,
+                    stream_id,
+                    message.version,
+                    message.error.reason if message.error else "",
+                )
+                return
+        self._room.keep_unreadable(self.name, stream_id, _waiting(message, now), instead_of=there)
 
     def heal(self, stream_id: UUID) -> ParkedStream | None:
         """What has come is applied, and leaves the waiting room."""
@@ -159,7 +206,7 @@ class ReceivedDelivery(Delivery):
             logger.warning("%r, stream %s: %s", self, stream_id, error)
             return
         told = self._inbox.open(bodies).messages
-        self.keep(stream_id, [one for one in told if one.stream_id == stream_id])
+        self.keep(stream_id, [one for one in told if one.stream_id == stream_id], from_log=True)
 
     def _forget(self, stream_id: UUID, waiting: Sequence[WaitingMessage]) -> None:
         open_parts, unreadable = [], []
@@ -170,3 +217,7 @@ class ReceivedDelivery(Delivery):
                 unreadable.append(message.version)
         self._room.keep(self.name, stream_id, open_parts)
         self._room.discard(self.name, stream_id, unreadable)
+
+
+def _waiting(message: Received, now: datetime) -> WaitingMessage:
+    return WaitingMessage(message.version, message.body, message.erases, now)

@@ -119,6 +119,8 @@ def build(
             for projector, add in pairs:
                 try:
                     rows += add(stream_id, fold(projector, occurrences))
+                except MemoryError:
+                    raise
                 except Exception:  # noqa: BLE001  # it may raise anything; who parks it, looks why
                     failed.append((projector.name, stream_id))
             events += len(occurrences)

@@ -203,8 +203,14 @@ class EventAlreadyStored(Exception):
 
 @dataclass(eq=False, kw_only=True)
 class UndecodableEvent(Exception):
-    """A stored event that this code cannot read: it stops the reader and is never skipped."""
+    """A stored event that this code cannot read: it stops the reader and is never skipped.
 
+    Its text quotes nothing that the event says.
+    """
+
+    code: ClassVar[str] = "unreadable_event"
+    stream_id: UUID
+    version: int
     event_type: str
     schema_version: int
     event_id: UUID
@@ -219,11 +225,27 @@ class UndecodableEvent(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
+class StoredByNewerCode(UndecodableEvent):
+    """This code knows no such event type, or no schema version as high: it is too old."""
+
+    code: ClassVar[str] = "newer_event"
+
+
+@dataclass(eq=False, kw_only=True)
 class UndecodableMessage(Exception):
-    """A message from another log that this code cannot read; None is what it does not even say."""
+    """A message from another log that this code cannot read; None is what it does not even say.
+
+    Its text quotes nothing that the event says.
+    """
 
     reason: str
+    newer: bool = False
+    """Whether newer code than this has written it."""
+    whole: bool = False
+    """Whether the event alone cannot be read, and all that stands around it can."""
     source: UUID | None = None
+    event_id: UUID | None = None
+    position: int | None = None
     stream_type: str | None = None
     stream_id: UUID | None = None
     version: int | None = None
@@ -277,12 +299,15 @@ class UnreadableMessage(BrokenStream):
     """The message is there, and this code cannot read it."""
 
     schema_version: int | None
+    event_id: UUID | None
+    position: int | None
+    reason: str
 
     def __str__(self) -> str:
-        return (
-            f"the message of event {self.version}, {self.event_type or 'of no type'} version "
-            f"{self.schema_version}, cannot be decoded"
-        )
+        named = f"{self.event_type or 'of no type'} version {self.schema_version}"
+        if self.event_id is not None:
+            named += f", {self.event_id} at position {self.position}"
+        return f"the message of event {self.version}, {named}, cannot be decoded: {self.reason}"
 
 
 @dataclass(eq=False, kw_only=True)

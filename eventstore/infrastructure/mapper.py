@@ -1,5 +1,6 @@
 """Both ways between DomainEvent and StorageEvent. Nothing else knows the stored format."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import msgspec
 import uuid_utils.compat as uuid_utils
 
 from eventstore.application.folding import Provenance
+from eventstore.application.parking import described
 from eventstore.domain.content import MAX_BYTES, check_content
 from eventstore.domain.events import (
     DomainEvent,
@@ -19,7 +21,7 @@ from eventstore.domain.events import (
     StreamHead,
     event_id_of,
 )
-from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
+from eventstore.domain.exceptions import InvalidValue, StoredByNewerCode, UndecodableEvent
 from eventstore.domain.personal import Personal, personal_fields
 from eventstore.infrastructure import chain
 from eventstore.infrastructure.keys import DataKey, KeyUnavailable
@@ -47,9 +49,8 @@ class _KnownMetadata(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _known_metadata = msgspec.json.Decoder(_KnownMetadata)
-_MALFORMED = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
-UNREADABLE = (*_MALFORMED, KeyUnavailable, KeyError, AttributeError)
-"""What reading a stored fact or its metadata may raise."""
+# A value or key that a decoder repeats in its own words.
+_QUOTED = re.compile(r"(?s)((?:enum value|Invalid value|unknown field) )(?:'.*'|`.*?`|\S+)")
 
 
 _tuple: Callable[..., Any] = tuple.__new__
@@ -57,7 +58,35 @@ _tuple: Callable[..., Any] = tuple.__new__
 
 
 class UnreadableFact(Exception):
-    """A stored event cannot be read; whoever has its row can say which one."""
+    """A stored event cannot be read; the caller has its row and names it.
+
+    `reason` quotes nothing that the event says. `newer`: newer code than this has written it.
+    """
+
+    def __init__(self, reason: str, newer: bool = False) -> None:
+        super().__init__(reason, newer)
+        self.reason = reason
+        self.newer = newer
+
+
+def unreadable(error: Exception, *, part: str = "") -> UnreadableFact:
+    """What kept a fact, or a part of its row, from being read: an upcaster may raise anything.
+
+    Raises MemoryError again, which says nothing of the fact.
+    """
+    match error:
+        case MemoryError():
+            raise error
+        case UnreadableFact():
+            return UnreadableFact(part + error.reason, error.newer)
+        case KeyUnavailable():
+            return UnreadableFact(part + str(error))
+        case msgspec.MsgspecError() if error.__cause__ is None:
+            return UnreadableFact(part + _QUOTED.sub(r"\1…", str(error)))
+        case msgspec.MsgspecError(__cause__=Exception() as cause):
+            # What a class raises when it is made, in the decoder's clothes.
+            return UnreadableFact(part + described(cause))
+    return UnreadableFact(part + described(error))
 
 
 class StorageRow(NamedTuple):
@@ -216,11 +245,20 @@ class EventMapper:
 
         Raises UndecodableEvent, and InvalidValue where that is another event than was given.
         """
-        private, _ = self._opened(row, 0, key)
-        read = self._decode(row, 0, private)
+        try:
+            decoder = self._decoders.get((row.event_type, row.schema_version))
+            if row.personal is None and decoder is not None:
+                read = decoder.decode(row.data)
+            else:
+                read, _ = self.fact(
+                    row.event_type, row.schema_version, row.version, row.data, row.personal, key
+                )
+        except Exception as error:  # noqa: BLE001  # a class may raise anything when it is made
+            raise undecodable(row, 0, unreadable(error)) from None
         if read != given:
             raise _changed(read, given)
-        return read
+        given_back: DomainEvent = read
+        return given_back
 
     def recorded(self, row: StorageRow, position: int, key: DataKey | None = None) -> RecordedEvent:
         """The envelope of a stored row. Raises UndecodableEvent.
@@ -249,11 +287,12 @@ class EventMapper:
                 event, digest = decoder.decode(data), None
             else:
                 event, digest = self.fact(event_type, schema_version, version, data, personal, key)
+        except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+            raise undecodable(row, position, unreadable(error)) from None
+        try:
             metadata = self.metadata_of(text, digest)
-        except UNREADABLE:
-            private, digest = self._opened(row, position, key)
-            event = self._decode(row, position, private)
-            metadata = self._decode_metadata(row, position, digest)
+        except Exception as error:  # noqa: BLE001  # as above, of what anybody may have put there
+            raise undecodable(row, position, unreadable(error, part="metadata: ")) from None
         envelope: RecordedEvent = _tuple(
             RecordedEvent,
             (
@@ -272,19 +311,6 @@ class EventMapper:
         )
         return envelope
 
-    @staticmethod
-    def _opened(
-        row: StorageRow, position: int, key: DataKey | None
-    ) -> tuple[dict[str, Any], str | None]:
-        """What is personal in the row, and the command's digest that was kept with it."""
-        if row.personal is None or key is None:
-            return {}, None
-        try:
-            private, digest = msgspec.json.decode(key.decrypt(row.personal, version=row.version))
-        except (KeyUnavailable, msgspec.MsgspecError, ValueError) as error:
-            raise undecodable(row, position, str(error)) from error
-        return private, digest
-
     def fact(
         self,
         event_type: str,
@@ -296,7 +322,7 @@ class EventMapper:
     ) -> tuple[DomainEvent, str | None]:
         """The event, and the command's digest that was kept with what is personal in it.
 
-        Without a key the personal part is absent. Raises one of UNREADABLE.
+        Without a key the personal part is absent. May raise anything: see `unreadable`.
         """
         private: dict[str, Any] = {}
         digest = None
@@ -318,8 +344,8 @@ class EventMapper:
                 else self._upcast(row[0], row[1], row[2], {})
                 for row in rows
             ]
-        except (*_MALFORMED, KeyError) as error:
-            raise UnreadableFact from error
+        except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+            raise unreadable(error) from None
 
     def data_of(self, event: DomainEvent) -> dict[str, Any]:
         """The event's fields as plain JSON values, the personal ones included."""
@@ -340,13 +366,13 @@ class EventMapper:
     def event_of(self, event_type: str, schema_version: int, data: bytes) -> DomainEvent:
         """The way back from `data_of` or `open_data_of`, as JSON and of any version ever written.
 
-        Raises one of UNREADABLE, and InvalidValue for what no log could have kept.
+        May raise anything: see `unreadable`. Refuses what no log could have kept.
         """
         decoder = self._decoders.get((event_type, schema_version))
         event: DomainEvent = (
             decoder.decode(data) if decoder else self._upcast(event_type, schema_version, data, {})
         )
-        check_content(event)
+        check_kept(event)
         return event
 
     def _encode(self, event: DomainEvent) -> tuple[str, dict[str, Any]]:
@@ -393,34 +419,49 @@ class EventMapper:
             raise error.under("metadata") from None
         return _text(plain)
 
-    def _decode(self, row: StorageRow, position: int, private: dict[str, Any]) -> DomainEvent:
-        try:
-            decoder = self._decoders.get((row.event_type, row.schema_version))
-            if decoder and not private:
-                event: DomainEvent = decoder.decode(row.data)
-                return event
-            return self._upcast(row.event_type, row.schema_version, row.data, private)
-        except KeyError as error:
-            raise undecodable(row, position, f"nothing is registered for {error}") from error
-        except _MALFORMED as error:
-            raise undecodable(row, position, str(error)) from error
-
     def _upcast(
         self, stored_name: str, version: int, text: str | bytes, private: dict[str, Any]
     ) -> DomainEvent:
-        """By way of plain values, which upcasters work on. Raises KeyError for an unknown name."""
+        """By way of plain values, which upcasters work on. May raise anything: see `unreadable`."""
         name = self._aliases.get(stored_name, stored_name)
-        cls = self._classes[name]
+        cls = self._classes.get(name)
+        if cls is None:
+            raise UnreadableFact(f"nothing is registered for {stored_name!r}", newer=True)
         if version > cls.schema_version:
-            raise ValueError("stored by newer code than this")
+            raise UnreadableFact("stored by newer code than this", newer=True)
+        if version < 1:
+            raise UnreadableFact("no code has ever stored such a version")
         data = _merged(msgspec.json.decode(text), private)
+        if version == cls.schema_version:
+            return msgspec.convert(data, cls)
         for step in range(version, cls.schema_version):
-            data = self._upcasters[name, step](data)
-        return msgspec.convert(data, cls)
+            data = self._step(name, step, data)
+        event = msgspec.convert(data, cls)
+        # Made by code, and not what was checked before it was stored.
+        check_kept(event)
+        try:
+            _canonical.encode(event)
+        except TypeError:
+            reason = f"the upcasters of {name} leave what JSON has no type for"
+            raise UnreadableFact(reason) from None
+        return event
+
+    def _step(self, name: str, step: int, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Raises UnreadableFact, which says nothing of what the upcaster has said."""
+        where = f"the upcaster of {name} from version {step}"
+        try:
+            upcast = self._upcasters[name, step](data)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # it may raise anything
+            raise UnreadableFact(f"{where} raised {described(error)}") from None
+        if not isinstance(upcast, Mapping):
+            raise UnreadableFact(f"{where} returned {type(upcast).__qualname__}, not a mapping")
+        return upcast
 
     @staticmethod
     def provenance_of(text: str) -> Provenance:
-        """For who folds all of the log: made in a third of the time. Raises one of UNREADABLE."""
+        """For who folds all of the log: made in a third of the time. May raise anything."""
         try:
             return _known_metadata.decode(text)
         except msgspec.ValidationError:
@@ -428,7 +469,7 @@ class EventMapper:
 
     @staticmethod
     def metadata_of(text: str, digest: str | None = None) -> Metadata:
-        """`digest` is the one that was kept with what is personal. Raises one of UNREADABLE."""
+        """`digest` is the one that was kept with what is personal. May raise anything."""
         try:
             known = _known_metadata.decode(text)
         except msgspec.ValidationError:
@@ -446,21 +487,15 @@ class EventMapper:
         )
         return metadata
 
-    def _decode_metadata(self, row: StorageRow, position: int, digest: str | None) -> Metadata:
-        try:
-            return self.metadata_of(row.metadata, digest)
-        except KeyError as error:
-            raise undecodable(row, position, f"metadata lacks {error}") from error
-        except UNREADABLE as error:
-            raise undecodable(row, position, f"metadata: {error}") from error
-
 
 def _free_metadata(plain: dict[str, Any], digest: str | None) -> Metadata:
-    """With keys that nobody foresaw. Raises what UNREADABLE lists."""
+    """With keys that nobody foresaw. May raise anything."""
+    if lacking := [name for name in ("actor", "door") if name not in plain]:
+        raise UnreadableFact(f"it lacks {' and '.join(lacking)}")
     actor, door = plain.pop("actor"), plain.pop("door")
     causation_id = plain.pop("causation_id", None)
     if not (isinstance(actor, str) and isinstance(door, str)):
-        raise ValueError("actor and door are texts")
+        raise UnreadableFact("actor and door are texts")
     return Metadata(
         actor=actor,
         door=door,
@@ -544,12 +579,24 @@ def _text(value: object) -> str:
     return encoded.decode()
 
 
-def undecodable(row: StorageRow, position: int, reason: str) -> UndecodableEvent:
+def check_kept(value: object) -> None:
+    """Raises UnreadableFact for what no log keeps, so that no reader is prepared for it."""
+    try:
+        check_content(value)
+    except InvalidValue as error:
+        # Without its pointer: a key may be somebody's too.
+        raise UnreadableFact(error.detail) from None
+
+
+def undecodable(row: StorageRow, position: int, fact: UnreadableFact) -> UndecodableEvent:
     """The error that names the row."""
-    return UndecodableEvent(
+    kind = StoredByNewerCode if fact.newer else UndecodableEvent
+    return kind(
+        stream_id=row.stream_id,
+        version=row.version,
         event_type=row.event_type,
         schema_version=row.schema_version,
         event_id=row.event_id,
         position=position,
-        reason=reason,
+        reason=fact.reason,
     )

@@ -510,6 +510,18 @@ class InMemoryWaitingRoom:
             since = kept.get(message.version, message).kept_at
             kept[message.version] = message._replace(kept_at=since)
 
+    def keep_unreadable(
+        self,
+        projection: str,
+        stream_id: UUID,
+        message: WaitingMessage,
+        *,
+        instead_of: bytes | None,
+    ) -> None:
+        there = self._messages.get((projection, stream_id), {}).get(message.version)
+        if (there.body if there else None) == instead_of:
+            self.keep(projection, stream_id, [message])
+
     def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
         kept = self._messages.get((projection, stream_id), {})
         return [message for version, message in sorted(kept.items()) if version > after]

@@ -50,12 +50,10 @@ class PostgreSQLRebuilds:
         tables: Mapping[str, type[models.Model]],
         *,
         reader: StreamReader,
-        explain: Callable[[UUID], object],
         workers: int = 1,
     ) -> None:
         self._tables = tables
         self._reader = reader
-        self._explain = explain
         self._workers = workers
 
     @contextmanager
@@ -74,7 +72,7 @@ class PostgreSQLRebuilds:
                         f'(LIKE "{table.name}" INCLUDING ALL EXCLUDING INDEXES)'
                     )
                     identify(table, guard, schema=SCHEMA)
-                yield _Rebuild(projectors, tables, self._reader, self._explain, self._workers)
+                yield _Rebuild(projectors, tables, self._reader, self._workers)
             finally:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
                 # By itself too: a pool would keep the session, and the lock with it.
@@ -87,13 +85,11 @@ class _Rebuild:
         projectors: Sequence[Projector],
         tables: Mapping[str, ProjectionTable],
         reader: StreamReader,
-        explain: Callable[[UUID], object],
         workers: int,
     ) -> None:
         self._projectors = projectors
         self._tables = tables
         self._reader = reader
-        self._explain = explain
         self._workers = workers
         self.until = log.settled_end(connection)
 
@@ -104,8 +100,7 @@ class _Rebuild:
             else:
                 loaded = self._range(EVERY_ID, progress)
         except UnreadableStream as error:
-            self._explain(error.stream_id)
-            raise
+            raise error.named() from None
         make_alike(self._tables.values(), schema=SCHEMA)
         return loaded
 

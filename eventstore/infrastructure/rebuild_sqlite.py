@@ -46,12 +46,10 @@ class SQLiteRebuilds:
         tables: Mapping[str, type[models.Model]],
         *,
         reader: StreamReader,
-        explain: Callable[[UUID], object],
         batch_size: int = BATCH_SIZE,
     ) -> None:
         self._tables = tables
         self._reader = reader
-        self._explain = explain
         self._batch_size = batch_size
 
     @contextmanager
@@ -64,9 +62,7 @@ class SQLiteRebuilds:
             try:
                 for table in tables.values():
                     _create(own, table)
-                yield _Rebuild(
-                    projectors, tables, self._reader, self._explain, own, self._batch_size
-                )
+                yield _Rebuild(projectors, tables, self._reader, own, self._batch_size)
             finally:
                 for table in tables.values():
                     _clear(own, table, self._batch_size)
@@ -78,14 +74,12 @@ class _Rebuild:
         projectors: Sequence[Projector],
         tables: Mapping[str, ProjectionTable],
         reader: StreamReader,
-        explain: Callable[[UUID], object],
         own: BaseDatabaseWrapper,
         batch_size: int,
     ) -> None:
         self._projectors = projectors
         self._tables = tables
         self._reader = reader
-        self._explain = explain
         self._own = own
         self._batch_size = batch_size
         self.until = log.settled_end(connection)
@@ -105,8 +99,7 @@ class _Rebuild:
                 try:
                     total += build(group, streams, adders, progress=progress)
                 except UnreadableStream as error:
-                    self._explain(error.stream_id)
-                    raise
+                    raise error.named() from None
             for insert in inserts.values():
                 insert.flush()
         for table in self._tables.values():

@@ -33,6 +33,7 @@ from eventstore.infrastructure.mapper import (
     UnreadableFact,
     envelope,
     undecodable,
+    unreadable,
 )
 from eventstore.models import StorageEvent, StreamKey
 
@@ -114,8 +115,8 @@ class DjangoEventStore:
         try:
             events = self._mapper.facts(rows)
         except UnreadableFact:
-            # Slower, and names the event that it stops at.
-            recorded = self.read_stream(stream_id, after=after, until=until)
+            # Slower, and names the event that it stops at. Without keys too: no other stops it.
+            recorded = self._select(*_part(stream_id, after, until), personal=False)
             events = [one.event for one in recorded]
         return LoadedStream(
             stream_type=rows[0][3],
@@ -213,7 +214,7 @@ class DjangoEventStore:
             try:
                 keys[wrapped] = self._keyring().unwrap(row.stream_id, wrapped)
             except KeyUnavailable as error:
-                raise undecodable(row, position, str(error)) from error
+                raise undecodable(row, position, unreadable(error)) from error
         return keys[wrapped]
 
     def _assumed(self, stream_id: UUID, version: int) -> StreamHead:

@@ -13,9 +13,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from eventstore.application.folding import Provenance
 from eventstore.domain.events import DomainEvent
+from eventstore.domain.exceptions import UndecodableEvent
 from eventstore.infrastructure.driver import KEY_TABLE, TABLE, instant
 from eventstore.infrastructure.keys import DataKey, Keyring
-from eventstore.infrastructure.mapper import UNREADABLE, EventMapper
+from eventstore.infrastructure.mapper import (
+    EventMapper,
+    StorageRow,
+    UnreadableFact,
+    undecodable,
+    unreadable,
+)
+from eventstore.models import StorageEvent
 
 _COLUMNS = (
     "{stream_id}, version, position, event_type, schema_version, data, metadata, personal, "
@@ -40,10 +48,17 @@ class StreamedEvent(NamedTuple):
 
 
 class UnreadableStream(Exception):
-    """Something in it cannot be read; reading the stream by itself says what."""
+    """An event in it cannot be read. A worker may hand it to another process, which names it."""
 
-    def __init__(self, stream_id: UUID) -> None:
-        self.stream_id = stream_id
+    def __init__(self, position: int, fact: UnreadableFact) -> None:
+        super().__init__(position, fact)
+        self.position = position
+        self.fact = fact
+
+    def named(self) -> UndecodableEvent:
+        """The event is not read again: it may be read well the next time."""
+        row = StorageEvent.objects.values(*StorageRow._fields).get(pk=self.position)
+        return undecodable(StorageRow(**row), self.position, self.fact)
 
 
 class IdRange(NamedTuple):
@@ -129,8 +144,8 @@ class StreamReader:
                             key = self._keyring().unwrap(stream_id, w)
                         event, _ = fact(event_type, schema, version, data, personal, key)
                     origin = provenance_of(metadata)
-                except UNREADABLE as error:
-                    raise UnreadableStream(stream_id) from error
+                except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+                    raise UnreadableStream(position, unreadable(error)) from None
                 stream.append(make(StreamedEvent, (event, version, position, at, written, origin)))
         if stream:
             yield stream_id, stream

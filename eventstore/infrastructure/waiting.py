@@ -30,6 +30,24 @@ class DjangoWaitingRoom:
             update_fields=["body", "erases"],
         )
 
+    def keep_unreadable(
+        self,
+        projection: str,
+        stream_id: UUID,
+        message: WaitingMessage,
+        *,
+        instead_of: bytes | None,
+    ) -> None:
+        key = {"projection": projection, "stream_id": stream_id}
+        if instead_of is None:
+            row = models.WaitingMessage(**key, **message._asdict())
+            models.WaitingMessage.objects.bulk_create([row], ignore_conflicts=True)
+        else:
+            there = models.WaitingMessage.objects.filter(
+                **key, version=message.version, body=instead_of
+            )
+            there.update(body=message.body, erases=message.erases)
+
     def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
         rows = models.WaitingMessage.objects.filter(
             projection=projection, stream_id=stream_id, version__gt=after

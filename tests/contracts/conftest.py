@@ -216,7 +216,7 @@ def read_model(
         DjangoProjectionRows(model),
         DjangoCheckpoints(clock=clock),
         DjangoParkedStreams(clock=clock),
-        rebuilds({projector.name: model}, reader=reader, explain=store.read_stream),
+        rebuilds({projector.name: model}, reader=reader),
         lambda: list(model._default_manager.order_by("pk").values()),
     )
 

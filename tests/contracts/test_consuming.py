@@ -100,7 +100,11 @@ class World:
         if body in self.unreadable:
             raise UndecodableMessage(
                 reason="newer code",
+                newer=True,
+                whole=True,
                 source=source,
+                event_id=recorded.event_id,
+                position=recorded.position,
                 stream_type=recorded.stream_type,
                 stream_id=recorded.stream_id,
                 version=recorded.version,
@@ -355,8 +359,11 @@ def test_a_message_that_cannot_be_read_parks_its_stream_and_others_go_on(world: 
     world.unreadable = {body_of(poisoned[2])}
     world.sent(*poisoned[:4], *whole, *poisoned[4:])
     world.consume()
-    event_type = poisoned[2].event.event_type
-    error = f"UnreadableMessage: the message of event 3, {event_type} version 9, cannot be decoded"
+    third = poisoned[2]
+    error = (
+        f"UnreadableMessage: the message of event 3, {third.event.event_type} version 9, "
+        f"{third.event_id} at position {third.position}, cannot be decoded: newer code"
+    )
     assert world.parked() == [(poisoned[0].stream_id, 3, error, 1)]
     assert [world.version(poisoned), world.version(whole)] == [2, 8]
     assert (world.waiting, world.left()) == (6, 0)

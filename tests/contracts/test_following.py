@@ -111,6 +111,8 @@ def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[in
             for recorded in events:
                 if recorded.position in at:
                     raise UndecodableEvent(
+                        stream_id=recorded.stream_id,
+                        version=recorded.version,
                         event_type="candidate.promoted",
                         schema_version=1,
                         event_id=recorded.event_id,

@@ -18,7 +18,7 @@ from eventstore.domain.events import DomainEvent, Metadata, StreamHead
 from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
 from eventstore.domain.personal import Personal
 from eventstore.infrastructure.keys import DataKey
-from eventstore.infrastructure.mapper import EventMapper, StorageRow
+from eventstore.infrastructure.mapper import EventMapper, StorageRow, UnreadableFact
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,6 +44,10 @@ def measured_1_to_2(data: dict[str, Any]) -> dict[str, Any]:
 
 def measured_2_to_3(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "by": str(STREAM)}
+
+
+def another(data: Any) -> Any:
+    return data
 
 
 MEASURED_UPCASTERS: Any = {
@@ -185,6 +189,83 @@ def test_what_cannot_be_read_stops_by_name(
     assert reason in str(caught.value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choosy(DomainEvent):
+    """Refuses what it is made of, in words of its own."""
+
+    event_type: ClassVar[str] = "test.choosy"
+    schema_version: ClassVar[int] = 2
+    name: str
+    sizes: list[int]
+
+    def __post_init__(self) -> None:
+        if self.name == "Zoë":
+            raise ValueError(f"{self.name} will not do")
+        if self.name == "Ann":
+            raise LookupError(f"{self.name} will not do")
+        self.sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ('{"name":"Zoë","sizes":[]}', "ValueError at tests.eventstore.test_mapper:"),
+        ('{"name":"Ann","sizes":[]}', "LookupError at tests.eventstore.test_mapper:"),
+        ('{"name":"Bo","sizes":[]}', "IndexError at tests.eventstore.test_mapper:"),
+        ('{"name":5,"sizes":[]}', "Expected `str`, got `int` - at `$.name`"),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_class_raises_when_it_is_made_is_named_without_its_words(
+    data: str, reason: str, version: int
+) -> None:
+    mapper = EventMapper()
+    mapper.register([Choosy], upcasters={("test.choosy", 1): another})
+    stored = row("test.choosy", version, data, KNOWN)
+    with pytest.raises(UndecodableEvent) as caught:
+        mapper.recorded(stored, 17)
+    assert caught.value.reason.startswith(reason)
+    assert "will not do" not in str(caught.value)
+    with pytest.raises(UnreadableFact) as told:
+        mapper.facts([(stored.event_type, stored.schema_version, data)])
+    assert told.value.reason == caught.value.reason
+
+
+def test_a_value_that_no_code_ever_had_is_not_repeated(mapper: EventMapper) -> None:
+    data = '{"reason":"Zoë\'s","score":null,"threshold":null}'
+    with pytest.raises(UndecodableEvent, match=r"Invalid enum value … - at `\$\.reason`"):
+        mapper.recorded(row("candidate.rejected", 2, data, KNOWN), 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loose(DomainEvent):
+    event_type: ClassVar[str] = "test.loose"
+    schema_version: ClassVar[int] = 2
+    values: Mapping[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        (object(), "what JSON has no type for"),
+        ("\x00", "U+0000"),
+        ("\ud800", "surrogate"),
+        (float("inf"), "infinity"),
+        ({1: 2}, "text"),
+        ([[]] * 2, ""),
+    ],
+)
+def test_what_upcasters_leave_is_what_could_have_been_stored(left: Any, reason: str) -> None:
+    mapper = EventMapper()
+    mapper.register([Loose], upcasters={("test.loose", 1): lambda data: {"values": {"left": left}}})
+    stored = row("test.loose", 1, "{}", KNOWN)
+    if not reason:
+        assert mapper.recorded(stored, 1).event == Loose(values={"left": left})
+        return
+    with pytest.raises(UndecodableEvent, match=re.escape(reason)):
+        mapper.recorded(stored, 1)
+
+
 def test_two_classes_cannot_have_one_name(mapper: EventMapper) -> None:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Impostor(DomainEvent):
@@ -228,10 +309,6 @@ def test_newer_code_is_named_by_the_name_that_is_stored(mapper: EventMapper) -> 
     mapper.register([], aliases={"test.weighed": "test.measured"})
     with pytest.raises(UndecodableEvent, match=r"test\.weighed version 4: stored by newer code"):
         mapper.recorded(row("test.weighed", 4, "{}", KNOWN), 1)
-
-
-def another(data: Any) -> Any:
-    return data
 
 
 @pytest.mark.parametrize(

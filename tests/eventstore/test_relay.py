@@ -238,6 +238,8 @@ def test_what_cannot_be_decoded_stops_it_behind_everything_before(
         for event in (found := read_all(**terms)):
             if event.position == 4:
                 raise UndecodableEvent(
+                    stream_id=event.stream_id,
+                    version=event.version,
                     event_type="candidate.promoted",
                     schema_version=1,
                     event_id=event.event_id,

@@ -13,10 +13,14 @@ from uuid import UUID
 import msgspec
 
 from eventstore.application.ports import Message
-from eventstore.domain.content import check_content
 from eventstore.domain.events import Metadata, RecordedEvent
-from eventstore.domain.exceptions import InvalidValue, UndecodableMessage
-from eventstore.infrastructure.mapper import UNREADABLE, EventMapper
+from eventstore.domain.exceptions import UndecodableMessage
+from eventstore.infrastructure.mapper import (
+    EventMapper,
+    UnreadableFact,
+    check_kept,
+    unreadable,
+)
 
 SPEC_VERSION = "1.0"
 MEDIA_TYPE = "application/cloudevents+json"
@@ -26,12 +30,13 @@ SEQUENCE_DIGITS = 10
 _LARGEST_VERSION, _LARGEST_POSITION = 2**31 - 1, 2**63 - 1
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-_Source = Annotated[str, msgspec.Meta(pattern=f"^urn:uuid:{_UUID}$")]
-_EventType = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,200}$")]
-_StreamType = Annotated[str, msgspec.Meta(pattern="^[!-~]{1,100}$")]
+# To the very end of the text: `$` is also before a line break that ends it.
+_Source = Annotated[str, msgspec.Meta(pattern=rf"^urn:uuid:{_UUID}\Z")]
+_EventType = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,200}\Z")]
+_StreamType = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,100}\Z")]
 _SchemaVersion = Annotated[int, msgspec.Meta(ge=1, le=2**15 - 1)]
-_Sequence = Annotated[str, msgspec.Meta(pattern=f"^[0-9]{{{SEQUENCE_DIGITS}}}$")]
-_Position = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+_Sequence = Annotated[str, msgspec.Meta(pattern=rf"^[0-9]{{{SEQUENCE_DIGITS}}}\Z")]
+_Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -67,7 +72,6 @@ class _CloudEvent(msgspec.Struct):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_CloudEvent)
-_MALFORMED = (*UNREADABLE, InvalidValue, OverflowError)
 
 
 def cloud_event(
@@ -116,34 +120,45 @@ def decode(body: bytes, mapper: EventMapper) -> Message:
 
     What the body leaves out of personal data is absent, as it is after an erasure.
     """
+    whole = False
     try:
         message = _decoder.decode(body)
         data = message.data
-        recorded = RecordedEvent(
-            event=mapper.event_of(message.type, message.schemaversion, bytes(data.event)),
-            event_id=message.id,
-            stream_type=message.streamtype,
-            stream_id=message.subject,
-            version=int(message.sequence),
-            position=int(message.logposition),
-            occurred_at=message.occurredat.astimezone(UTC),
-            recorded_at=message.time.astimezone(UTC),
-            metadata=Metadata(
-                actor=data.metadata.actor,
-                door=data.metadata.door,
-                on_behalf_of=data.metadata.on_behalf_of,
-                causation_id=message.causationid,
-            ),
-            correlation_id=message.correlationid,
+        version, position = int(message.sequence), int(message.logposition)
+        if not 1 <= version <= _LARGEST_VERSION:
+            raise UnreadableFact("no stream has such a version")
+        if not 1 <= position <= _LARGEST_POSITION:
+            raise UnreadableFact("no log has such a position")
+        metadata = Metadata(
+            actor=data.metadata.actor,
+            door=data.metadata.door,
+            on_behalf_of=data.metadata.on_behalf_of,
+            causation_id=message.causationid,
         )
-        if not 1 <= recorded.version <= _LARGEST_VERSION:
-            raise ValueError("no stream has such a version")
-        if not 1 <= recorded.position <= _LARGEST_POSITION:
-            raise ValueError("no log has such a position")
-        check_content(recorded.metadata)
-        return Message(UUID(message.source), recorded)
-    except _MALFORMED as error:
-        raise _undecodable(body, error) from error
+        check_kept(metadata)
+        try:
+            occurred_at = message.occurredat.astimezone(UTC)
+            recorded_at = message.time.astimezone(UTC)
+        except OverflowError:
+            raise UnreadableFact("a time is out of the calendar's range") from None
+        source = UUID(message.source)
+        whole = True
+        event = mapper.event_of(message.type, message.schemaversion, bytes(data.event))
+    except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+        raise _undecodable(body, unreadable(error), whole=whole) from None
+    recorded = RecordedEvent(
+        event=event,
+        event_id=message.id,
+        stream_type=message.streamtype,
+        stream_id=message.subject,
+        version=version,
+        position=position,
+        occurred_at=occurred_at,
+        recorded_at=recorded_at,
+        metadata=metadata,
+        correlation_id=message.correlationid,
+    )
+    return Message(source, recorded)
 
 
 def redacted(body: bytes, mapper: EventMapper) -> bytes:
@@ -156,7 +171,7 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _undecodable(body: bytes, error: Exception) -> UndecodableMessage:
+def _undecodable(body: bytes, fact: UnreadableFact, *, whole: bool) -> UndecodableMessage:
     """With as much as the body says about where it belongs."""
     try:
         read = msgspec.json.decode(body)
@@ -165,9 +180,14 @@ def _undecodable(body: bytes, error: Exception) -> UndecodableMessage:
     said = read if isinstance(read, dict) else {}
     source = _said(said.get("source"), _Source)
     version = int(_said(said.get("sequence"), _Sequence) or 0)
+    position = int(_said(said.get("logposition"), _Position) or 0)
     return UndecodableMessage(
-        reason=f"nothing is registered for {error}" if isinstance(error, KeyError) else str(error),
+        reason=fact.reason,
+        newer=fact.newer,
+        whole=whole,
         source=None if source is None else UUID(source),
+        event_id=_said(said.get("id"), UUID),
+        position=position if 1 <= position <= _LARGEST_POSITION else None,
         stream_type=_said(said.get("streamtype"), _StreamType),
         stream_id=_said(said.get("subject"), UUID),
         version=version if 1 <= version <= _LARGEST_VERSION else None,
