@@ -72,6 +72,8 @@ class Refusal(APIException):
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
     raised = Refusal(error) if isinstance(error, (DomainError, UndecodableEvent)) else error
+    if isinstance(error, UndecodableEvent):
+        logger.error("%s", error)
     response = exception_handler(raised, context)
     if response is None:
         return None

@@ -67,6 +67,37 @@ _NOT_HERE: Mapping[str, Any] = {
     "detail": "The log is in another system, whose messages feed this one: ask there.",
 }
 
+_READ_ONLY: Mapping[str, Any] = {
+    "code": "read_only",
+    "detail": "This system takes no commands at the moment: it only shows what is stored.",
+}
+
+
+def _unreadable(code: str, event_type: str, reason: str) -> Mapping[str, Any]:
+    return {
+        "code": code,
+        "detail": f"Event {_KEY} at position 10391, {event_type} version 1: {reason}",
+        "stream_id": _ID,
+        "version": 3,
+        "event_type": event_type,
+        "schema_version": 1,
+        "event_id": _KEY,
+        "position": 10391,
+        "reason": reason,
+    }
+
+
+_UNREADABLE = [
+    _unreadable(
+        "unreadable_event",
+        "candidate.rejected",
+        "the upcaster of candidate.rejected from version 1 raised IndexError at upcasters:13",
+    ),
+    _unreadable(
+        "newer_event", "candidate.promoted", "nothing is registered for 'candidate.promoted'"
+    ),
+]
+
 PROBLEMS: Mapping[str, Problem] = {
     "BadRequest": Problem(
         status=400,
@@ -350,14 +381,17 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "ReadOnly": Problem(
         status=503,
-        description="This system takes no commands, or not at the moment.",
-        examples=[
-            {
-                "code": "read_only",
-                "detail": "This system takes no commands at the moment: it only shows what is "
-                "stored.",
-            }
-        ],
+        description="This system takes no commands, or not at the moment; or an event of the "
+        "candidate cannot be read by its code, which has to be mended or is older than the event.",
+        headers={"Retry-After": _RETRY_AFTER},
+        examples=[_READ_ONLY, *_UNREADABLE],
+    ),
+    "Unreadable": Problem(
+        status=503,
+        description="An event that was asked for cannot be read by the code of this system, which "
+        "has to be mended or is older than the event. Nothing is lost.",
+        headers={"Retry-After": _RETRY_AFTER},
+        examples=_UNREADABLE,
     ),
 }
 

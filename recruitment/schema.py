@@ -73,6 +73,8 @@ class ProblemAutoSchema(AutoSchema):
             yield from _WITH_BODY
         if "If-Match" in parameters or names_candidates:
             yield from _WITH_VERSION
+        if self.method == "GET" and ("{id}" in self.path or "after" in parameters):
+            yield "Unreadable"
         if "after" in parameters:
             yield from ("NotHere", "CursorBeyondLog")
         if "changed_after" in parameters:

@@ -18,7 +18,7 @@ from candidates.application.history_rows import Row, UnreadableRow
 from candidates.application.service import CandidateService
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import EventStore
-from eventstore.domain.exceptions import DomainError, InvalidValue
+from eventstore.domain.exceptions import DomainError, InvalidValue, UndecodableEvent
 
 SOURCE_ROW = "source_row"
 """The metadata key under which an event keeps the line that it came from."""
@@ -98,7 +98,11 @@ class HistoryImport:
         if not steps:
             return [Taken(outcome=Outcome.IGNORED, line=row.line, key=key)]
         candidate_id = self._map.candidate_id(key)
-        if row.line <= self._newest_row(candidate_id):
+        try:
+            known = row.line <= self._newest_row(candidate_id)
+        except UndecodableEvent as error:
+            return [_unreadable(row.line, key, error.code, str(error)) for _ in steps]
+        if known:
             return [Taken(outcome=Outcome.KNOWN, line=row.line, key=key) for _ in steps]
         return [self._carry_out(row.line, key, number, step) for number, step in enumerate(steps)]
 
@@ -118,6 +122,8 @@ class HistoryImport:
             return _refused(line, key, invalid.rule)
         except DomainError as refused:
             return _refused(line, key, refused.code)
+        except UndecodableEvent as error:
+            return _unreadable(line, key, error.code, str(error))
         self._newest[result.candidate_id] = line
         # Repeated: a run at the same time was faster.
         outcome = Outcome.KNOWN if result.repeated else _DONE[type(step.command)]

@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -396,3 +397,23 @@ def test_the_admin_says_what_cannot_be_read(log: Log, staff: Any) -> None:
         event = f"/admin/eventstore/storageevent/{log.stored.position}/change/"
         assert browser.get(event).status_code == 200
     assert str(log.row.event_id) not in browser.get(page).content.decode()
+
+
+def test_an_import_refuses_the_rows_of_such_a_candidate_and_takes_all_others(
+    tmp_path: Path,
+) -> None:
+    folder = Path(__file__).parent.parent / "candidates"
+    arguments = (f"--map={folder / 'history_map.json'}",)
+    command("import_history", str(folder / "history.csv"), *arguments)
+    torn = CandidateProjection.objects.get(external_id="A")
+    rejected_long_ago(torn.pk)
+    more, report = tmp_path / "more.csv", tmp_path / "report.csv"
+    text = (folder / "history.csv").read_text()
+    for key in "AD":
+        text += f"{key},apply,2020-02-01T08:00:00+00:00,desk,9,\n"
+    more.write_text(text)
+    with broken(), suppress(CommandError):
+        command("import_history", str(more), *arguments, f"--report={report}")
+    assert CandidateProjection.objects.filter(external_id="D").exists()
+    refused = [line for line in report.read_text().splitlines() if line.startswith("13,A,")]
+    assert [line.split(",")[2] for line in refused] == ["unreadable_event"]
