@@ -38,11 +38,12 @@ from eventstore.infrastructure.messaging.memory import MemoryEventConsumer
 from eventstore.infrastructure.messaging.message import decode, redacted
 from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.wiring import mapper
+from tests.broken_upcasters import BROKEN, SECRET, upcaster
 from tests.contracts.buses import MemoryBus, body_of
 from tests.contracts.conftest import Clock, ReadModel
 from tests.contracts.test_projection import HISTORY, rebuilt
 from tests.eventstore.test_message import LOG
-from tests.factories import added, erased, noted, profile_changed
+from tests.factories import added, erased, noted, profile_changed, rejected
 
 RITA = Metadata(actor="rita", door="api")
 
@@ -392,6 +393,183 @@ def test_what_cannot_be_read_may_be_passed_over(world: World) -> None:
     world.consume()
     assert world.delivery.skip(poisoned[0].stream_id, version=5) is None
     assert (world.version(poisoned), world.parked(), world.waiting) == (8, [], 0)
+
+
+def _altered(one: RecordedEvent, **attributes: Any) -> bytes:
+    return json.dumps(json.loads(body_of(one)) | attributes).encode()
+
+
+TWINS: dict[str, Callable[[RecordedEvent], bytes]] = {
+    "of newer code": lambda one: _altered(one, schemaversion=99),
+    "of an unknown type": lambda one: _altered(one, type="candidate.promoted"),
+    "without its event": lambda one: _altered(one, data={}),
+    "with another event": lambda one: _altered(
+        one, data={"event": [], "metadata": {"actor": "rita", "door": "api"}}
+    ),
+    "of another time": lambda one: _altered(one, time="yesterday"),
+    "of another specification": lambda one: _altered(one, specversion="0.3"),
+    "with another id": lambda one: _altered(one, id="none"),
+}
+"""Messages of the same event of the same stream that nobody can read."""
+
+
+@pytest.mark.parametrize("order", ["before", "after", "before by a batch", "after by a batch"])
+@pytest.mark.parametrize("waiting", [True, False], ids=["behind a gap", "in its turn"])
+def test_a_malformed_twin_never_takes_the_place_of_a_message_that_can_be_read(
+    world: World, order: str, waiting: bool
+) -> None:
+    streams = {kind: world.stored() for kind in TWINS}
+    for stream in streams.values():
+        world.sent(*stream[: 2 if waiting else 3])
+    first: list[bytes] = []
+    second: list[bytes] = []
+    for kind, stream in streams.items():
+        whole, twin = body_of(stream[3]), TWINS[kind](stream[3])
+        first.append(twin if order.startswith("before") else whole)
+        second.append(whole if order.startswith("before") else twin)
+    for bodies in (first, second):
+        if order.endswith("batch"):
+            world.consume()
+        for body in bodies:
+            world.bus.put("readers", 0, body)
+    world.consume()
+    for stream in streams.values():
+        world.sent(*stream[2:3], *stream[4:])
+    world.consume()
+    assert {kind: world.version(stream) for kind, stream in streams.items()} == dict.fromkeys(
+        TWINS, 8
+    )
+    assert (world.parked(), world.waiting) == ([], 0)
+    assert world.model.look() == rebuilt(world.model)
+
+
+def test_a_malformed_twin_of_what_is_shown_changes_nothing(world: World) -> None:
+    stream = world.stored()
+    world.sent(*stream[:4])
+    world.consume()
+    for twin in TWINS.values():
+        world.bus.put("readers", 0, twin(stream[3]))
+    world.consume()
+    world.sent(*stream[4:])
+    world.consume()
+    assert (world.version(stream), world.parked(), world.waiting) == (8, [], 0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("apart", [True, False])
+def test_of_two_that_cannot_be_read_the_one_that_is_more_like_the_event_waits(
+    world: World, order: int, apart: bool
+) -> None:
+    """What newer code wrote is read after an upgrade, and what is damaged never."""
+    stream = world.stored()
+    newer = body_of(stream[3])
+    world.unreadable = {newer}
+    world.sent(*stream[:3])
+    for body in [newer, TWINS["without its event"](stream[3])][::order]:
+        world.bus.put("readers", 0, body)
+        if apart:
+            world.consume()
+    world.consume()
+    world.sent(*stream[4:])
+    world.consume()
+    assert [version for _, version, *_ in world.parked()] == [4]
+    world.unreadable = set()
+    assert world.delivery.retry(stream[0].stream_id) is None
+    assert (world.version(stream), world.parked(), world.waiting) == (8, [], 0)
+
+
+def test_where_neither_of_two_can_be_read_the_feed_is_asked(world: World) -> None:
+    world.feed = Feed(world)
+    stream = world.stored()
+    world.sent(*stream[:3])
+    for kind in ("without its event", "of another time"):
+        world.bus.put("readers", 0, TWINS[kind](stream[3]))
+        world.consume()
+    world.sent(*stream[4:])
+    world.consume()
+    world.clock.advance(seconds=DELAYS[-1].total_seconds())
+    world.consume()
+    assert world.feed.asked[-1] == (stream[0].stream_id, 3, 4)
+    assert (world.version(stream), world.parked(), world.waiting) == (8, [], 0)
+
+
+def test_what_the_feed_gives_takes_the_place_of_what_is_no_better(world: World) -> None:
+    """Of two that newer code may have written, the log's own is the right one."""
+    world.feed = Feed(world)
+    stream = world.stored()
+    own = body_of(stream[3])
+    world.unreadable = {own}
+    world.sent(*stream[:3])
+    world.bus.put("readers", 0, TWINS["of newer code"](stream[3]))
+    world.consume()
+    world.clock.advance(seconds=DELAYS[0].total_seconds())
+    world.consume()
+    assert [one.body for one in world.room.waiting(world.delivery.name, stream[0].stream_id)] == [
+        own
+    ]
+    world.unreadable = set()
+    assert world.delivery.retry(stream[0].stream_id) is None
+    assert world.version(stream) == 4
+
+
+def test_a_line_break_behind_an_attribute_stops_no_other_stream(world: World) -> None:
+    whole = world.stored()
+    for attribute in ("source", "sequence", "logposition", "type", "streamtype"):
+        (poisoned,) = world.stored(added())
+        said = json.loads(body_of(poisoned))[attribute]
+        world.bus.put("readers", 0, _altered(poisoned, **{attribute: f"{said}\n"}))
+        world.consume()
+        assert world.version([poisoned]) == 0
+    world.sent(*whole)
+    world.consume()
+    assert (world.version(whole), world.left()) == (8, 0)
+    # Of these two it is still known which stream they belong to.
+    assert (len(world.parked()), world.room.count_strays()) == (2, 3)
+
+
+def test_whatever_an_upcaster_does_wrong_parks_its_stream_and_others_go_on(world: World) -> None:
+    old = {"event": {"reason": "too far away"}, "metadata": {"actor": "rita", "door": "api"}}
+    whole = world.stored()
+    for word, broken in BROKEN.items():
+        poisoned = world.stored(added(), rejected())
+        world.sent(poisoned[0])
+        world.bus.put("readers", 0, _altered(poisoned[1], schemaversion=1, data=old))
+        world.sent(whole[0])
+        with upcaster(broken):
+            world.consumption().run(once=True)
+            assert (world.version(poisoned), world.left()) == (1, 0)
+            ((stream_id, version, error, attempts),) = world.parked()
+            assert (stream_id, version, attempts) == (poisoned[0].stream_id, 2, 1)
+            told = (
+                f"the message of event 2, candidate.rejected version 1, {poisoned[1].event_id} at "
+                f"position {poisoned[1].position}, cannot be decoded: "
+            )
+            assert told in error
+            assert word in error
+            assert SECRET not in error
+            assert world.delivery.retry(poisoned[0].stream_id) is not None
+        assert world.delivery.retry(poisoned[0].stream_id) is None
+        assert (world.version(poisoned), world.parked(), world.waiting) == (2, [], 0)
+    assert world.version(whole) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SystemExit])
+def test_what_says_nothing_of_a_message_is_raised_and_the_message_comes_again(
+    world: World, error: type[BaseException]
+) -> None:
+    stream = world.stored(added(), rejected())
+
+    def upcast(data: Any) -> Any:
+        raise error
+
+    old = {"event": {"reason": "too far away"}, "metadata": {"actor": "rita", "door": "api"}}
+    world.sent(stream[0])
+    world.bus.put("readers", 0, _altered(stream[1], schemaversion=1, data=old))
+    with upcaster(upcast), pytest.raises(error):
+        world.consumption().run(once=True)
+    assert (world.parked(), world.left()) == ([], 2)
+    world.consume()
+    assert (world.version(stream), world.parked()) == (2, [])
 
 
 def test_messages_about_what_nobody_shows_here_are_passed_over(world: World) -> None:

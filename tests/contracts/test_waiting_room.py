@@ -90,3 +90,20 @@ def test_a_stray_is_kept_once_until_it_is_discarded(room: WaitingRoom) -> None:
     room.discard_stray(b"\xff")
     room.discard_stray(b"unheard")
     assert room.strays() == [b""]
+
+
+def test_what_cannot_be_read_takes_no_other_place_than_that_of_the_body_it_names(
+    room: WaitingRoom, clock: Clock
+) -> None:
+    def offer(body: bytes, instead_of: bytes | None) -> list[WaitingMessage]:
+        later = message(3, clock.now + timedelta(hours=1), body)
+        room.keep_unreadable("candidates", STREAM, later, instead_of=instead_of)
+        return room.waiting("candidates", STREAM)
+
+    assert [one.body for one in offer(b"first", None)] == [b"first"]
+    assert [one.body for one in offer(b"second", None)] == [b"first"]
+    assert [one.body for one in offer(b"second", b"other")] == [b"first"]
+    (kept,) = offer(b"second", b"first")
+    assert (kept.body, kept.kept_at) == (b"second", clock.now + timedelta(hours=1))
+    keep(room, clock.now, 3)
+    assert [one.body for one in offer(b"third", None)] == [b"\x00{"]
