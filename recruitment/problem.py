@@ -68,12 +68,19 @@ MEMBERS: Mapping[str, dict[str, Any]] = {
         "type": ["integer", "null"],
         "description": "What a read shows at the moment; `null` where it shows nothing yet.",
     },
+    "reason": {
+        **_TEXT,
+        "description": "Why the event cannot be read, in words that quote nothing it says.",
+    },
     "schema_version": {**_VERSION, "description": "As it is stored."},
     "score": _NUMBER,
     "stated": {**_TIME, "description": "The time that was stated."},
     "stream_id": {**_ID, "description": "The candidate."},
     "stream_type": {**_TEXT, "description": "`candidate`."},
     "threshold": {**_NUMBER, "description": "What a score has to reach."},
-    "version": {**_VERSION, "description": "The one that the rule speaks of."},
+    "version": {
+        **_VERSION,
+        "description": "The one that the rule speaks of, or of the event that cannot be read.",
+    },
 }
 """Of problems with certain codes, by name."""

@@ -366,18 +366,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "InternalError": Problem(
         status=500,
         description="A fault of the server, which has logged it under the request's id.",
-        examples=[
-            {"code": "internal_error", "detail": "Something failed here; it was logged."},
-            {
-                "code": "unreadable_event",
-                "detail": f"Event {_KEY} at position 10391, candidate.added version 9, cannot be "
-                "read.",
-                "event_type": "candidate.added",
-                "schema_version": 9,
-                "event_id": _KEY,
-                "position": 10391,
-            },
-        ],
+        examples=[{"code": "internal_error", "detail": "Something failed here; it was logged."}],
     ),
     "ReadOnly": Problem(
         status=503,
@@ -395,7 +384,7 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
 }
 
-_OF_COMMANDS = ("NotFound", "RuleRefused", "StaleVersion", "KeyReused")
+_OF_COMMANDS = ("NotFound", "RuleRefused", "StaleVersion", "KeyReused", "ReadOnly")
 """With members of their own, and possible within a batch."""
 
 

@@ -121,7 +121,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
             expected |= {"409", "411", "415", "422", "503"}
         if expected >= {"404", "503"}:
             expected |= {"412", "428"}
-        if name in {"candidates_read", "candidates_history", "events_feed"}:
+        if name in {"read_candidate", "read_candidate_history", "read_events"}:
             # An event that this code cannot read.
             expected |= {"503"}
         assert set(problems) == expected

@@ -254,7 +254,7 @@ def test_a_profile_that_cannot_be_read_is_not_replaced(
         wrapped=Keyring([b"another key, of 32 bytes length."]).new_key(id_in(url))[1]
     )
     answer = patch(api, url, {"a": 1})
-    assert (answer.status_code, answer.json()["code"]) == (500, "unreadable_event")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_event")
     assert StorageEvent.objects.count() == 1
 
 
