@@ -30,6 +30,7 @@ from eventstore.infrastructure.mapper import (
     UnreadableFact,
     envelope,
     undecodable,
+    unreadable,
 )
 from eventstore.models import StreamKey
 
@@ -215,7 +216,7 @@ class DjangoEventBatch:
             try:
                 key = stream.opened or stream.unwrapped(self._keyring())
             except KeyUnavailable as error:
-                raise undecodable(row, position, str(error)) from error
+                raise undecodable(row, position, unreadable(error)) from error
         return self._mapper.recorded(row, position, key)
 
     def _conflicting(self, changed: dict[UUID, "_Stream"]) -> frozenset[UUID]:
