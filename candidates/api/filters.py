@@ -138,7 +138,7 @@ class CandidateFilter(StrictFilterSet):
     ) -> QuerySet[CandidateProjection]:
         asked = self.form.cleaned_data
         # Who keeps a copy has to learn of a retraction.
-        if not asked["status"] and asked["changed_after"] is None:
+        if "status" not in asked and "changed_after" not in asked:
             queryset = queryset.exclude(status=Status.RETRACTED)
         filtered: QuerySet[CandidateProjection] = super().filter_queryset(queryset)
         return filtered

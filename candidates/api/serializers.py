@@ -1,5 +1,6 @@
 """What the API takes and gives. Rules about values live in the domain, not here."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
@@ -185,3 +186,30 @@ class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
             "position",
         ]
         read_only_fields = fields
+
+    def to_representation(self, candidate: CandidateProjection) -> dict[str, Any]:
+        """What the fields would make of it, in a tenth of their time."""
+        return {
+            "id": str(candidate.id),
+            "version": candidate.version,
+            "status": candidate.status,
+            "status_since": _in_utc(candidate.status_since),
+            "score": candidate.score,
+            "profile": candidate.profile,
+            "added_at": _in_utc(candidate.added_at),
+            "standby_at": _in_utc(candidate.standby_at),
+            "due_on": candidate.due_on and candidate.due_on.isoformat(),
+            "invited_at": _in_utc(candidate.invited_at),
+            "rejected_at": _in_utc(candidate.rejected_at),
+            "rejection_reason": candidate.rejection_reason,
+            "rejection_note": candidate.rejection_note,
+            "changed_at": _in_utc(candidate.changed_at),
+            "changed_by": candidate.changed_by,
+            "position": candidate.position,
+        }
+
+
+def _in_utc(instant: datetime | None) -> str | None:
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

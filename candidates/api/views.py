@@ -91,8 +91,10 @@ def _post(
 class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateProjection]):
     """Reads come from the projection, writes go to the service."""
 
-    # Without what only the database looks at.
-    queryset = CandidateProjection.objects.defer("search_key")
+    # What is shown, and what else a list may be ordered by.
+    queryset = CandidateProjection.objects.only(
+        *bodies.CandidateSerializer.Meta.fields, "added_position"
+    )
     serializer_class = bodies.CandidateSerializer
     permission_classes = [*APIView.permission_classes, MayUseAction]
     filter_backends = [DjangoFilterBackend]

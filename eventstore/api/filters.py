@@ -1,6 +1,6 @@
 """Filters that refuse what they do not understand: a mistyped one would show everything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import django_filters
@@ -16,9 +16,18 @@ class StrictFilterSet(django_filters.FilterSet):  # type: ignore[misc]  # it has
 
     paging: ClassVar[frozenset[str]] = frozenset({"cursor", "page_size"})
     """Parameters that the pagination reads."""
+    base_filters: Mapping[str, Any]
+    """Those of the class, by name; in an instance those that are asked for."""
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        every = self.base_filters
+        self._known = {*every, *self.paging}
+        # Only those that are asked for: a copy of each is made, and a field in a form.
+        self.base_filters = {name: every[name] for name in every if name in (data or ())}
+        super().__init__(data, *args, **kwargs)
 
     def is_valid(self) -> bool:
-        single_values(self.data, {*self.filters, *self.paging})
+        single_values(self.data, self._known)
         return bool(super().is_valid())
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from candidates.api import batch_bodies
 from candidates.application.commands import AddCandidate
 from candidates.wiring import candidate_service
 from eventstore.application.commands import CommandContext
@@ -21,6 +22,7 @@ from tests.statements import executed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/candidates/"
+ADD = AddCandidate(profile={"name": "Ann"}, score=80)
 EVERYTHING = CommandContext(actor="rita", door="api", allows=lambda permission: True)
 
 
@@ -38,8 +40,7 @@ def granted(codename: str) -> Permission:
 
 @pytest.fixture
 def candidate() -> UUID:
-    add = AddCandidate(profile={"name": "Ann"}, score=80)
-    return candidate_service().handle(add, EVERYTHING).candidate_id
+    return candidate_service().handle(ADD, EVERYTHING).candidate_id
 
 
 @pytest.fixture(params=["no scopes", "scopes", "superuser", "own permission"])
@@ -52,13 +53,56 @@ def reader(request: pytest.FixtureRequest, user_in: Callable[..., User]) -> APIC
     return api_of(user, *([Scope.READ] if request.param == "scopes" else []))
 
 
-@pytest.mark.parametrize("path", ["{id}/", "", "?page_size=100", "{id}/history/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{id}/",
+        "",
+        "?page_size=1",
+        "?ordering=-score&page_size=1",
+        "?ordering=-added_at&page_size=1",
+        "?ordering=-changed&page_size=1",
+        "?status=ADDED&score_min=1&search=ann",
+        "{id}/history/",
+    ],
+)
 def test_a_read_is_one_statement_to_sign_in_and_one_to_read(
     reader: APIClient, candidate: UUID, path: str
 ) -> None:
+    candidate_service().handle(ADD, EVERYTHING)
     with executed() as statements:
         answer = reader.get(URL + path.format(id=candidate))
     assert (answer.status_code, len(statements)) == (200, 2), statements
+
+
+COMMANDS: list[tuple[str, dict[str, Any]]] = [
+    ("standby", {"until": "2027-09-01"}),
+    ("note", {"text": "Called."}),
+    ("undo", {"version": 2}),
+    ("rescore", {"score": 90, "why": "Second look."}),
+    ("profile", {"profile": {"name": "Ann"}}),
+    ("invite", {}),
+    ("reject", {"reason": "other"}),
+]
+
+
+def test_a_command_is_one_statement_to_sign_in_besides_its_own(
+    user_in: Callable[..., User], candidate: UUID
+) -> None:
+    api = api_of(user_in("Recruiters"))
+    other = candidate_service().handle(ADD, EVERYTHING).candidate_id
+    for name, body in COMMANDS:
+        with executed() as statements:
+            answer = api.post(f"{URL}{candidate}/{name}/", body)
+        assert answer.status_code == 200, answer.content
+        kind, reader = batch_bodies.COMMANDS[name]
+        content = reader(data=body)
+        content.is_valid(raise_exception=True)
+        fields: dict[str, Any] = {"candidate_id": other, **content.validated_data}
+        service, command = candidate_service(), kind(**fields)
+        with executed() as alone:
+            service.handle(command, EVERYTHING)
+        assert len(statements) == len(alone) + 1, (name, statements)
 
 
 def test_a_refusal_is_one_statement(user_in: Callable[..., User], candidate: UUID) -> None:
