@@ -276,7 +276,12 @@ def stream_feed(
 
 def asyncapi() -> dict[str, Any]:
     """What goes over the broker, described."""
-    return document(_mapper)
+    return document(
+        _mapper,
+        topic=settings.EVENT_BUS_TOPIC,
+        partitions=settings.EVENT_BUS_PARTITIONS,
+        group=settings.EVENT_BUS_GROUP,
+    )
 
 
 def message_encoder() -> Callable[[RecordedEvent], bytes]:

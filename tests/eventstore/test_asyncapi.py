@@ -32,8 +32,9 @@ def described() -> dict[str, Any]:
     return content
 
 
-def test_every_event_type_is_a_message_of_the_channel() -> None:
-    assert set(described()["channels"]["events"]["messages"]) == set(mapper().classes)
+def test_every_event_type_is_a_message_of_every_channel() -> None:
+    for channel in described()["channels"].values():
+        assert set(channel["messages"]) == set(mapper().classes)
     assert {event.event_type for event in EVENTS} == set(mapper().classes)
 
 

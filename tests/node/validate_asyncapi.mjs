@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { Parser } from "@asyncapi/parser";
 
 const { diagnostics } = await new Parser().parse(readFileSync(process.argv[2], "utf8"));
-for (const { severity, code, path, message } of diagnostics) {
+// That there is a newer version of the specification is no fault: fewer tools read it.
+const problems = diagnostics.filter(({ code }) => code !== "asyncapi-latest-version");
+for (const { severity, code, path, message } of problems) {
   console.log(`${severity} ${code} #/${path.join("/")}: ${message}`);
 }
-process.exitCode = diagnostics.length ? 1 : 0;
+process.exitCode = problems.length ? 1 : 0;

@@ -26,6 +26,10 @@ def _found(validator: str, document: Path) -> str:
     return ran.stdout
 
 
+def test_asyncapis_parser_finds_nothing_in_the_asyncapi_document() -> None:
+    assert _found("validate_asyncapi.mjs", DOCS / "asyncapi.json") == ""
+
+
 def test_redocly_finds_nothing_in_the_openapi_document() -> None:
     assert _found("validate_openapi.mjs", DOCS / "openapi.yaml") == ""
 
@@ -44,3 +48,11 @@ def test_what_is_wrong_with_the_openapi_document_is_found(
     assert text.count(right) == 1
     (tmp_path / "openapi.yaml").write_text(text.replace(right, wrong))
     assert _found("validate_openapi.mjs", tmp_path / "openapi.yaml") != ""
+
+
+def test_what_is_wrong_with_the_asyncapi_document_is_found(tmp_path: Path) -> None:
+    text = (DOCS / "asyncapi.json").read_text()
+    right = '"type": "direct"'
+    assert text.count(right) == 1
+    (tmp_path / "asyncapi.json").write_text(text.replace(right, '"type": "straight"'))
+    assert _found("validate_asyncapi.mjs", tmp_path / "asyncapi.json") != ""

@@ -1,5 +1,6 @@
 """What goes over a broker, as AsyncAPI 3.0: written from the registered events."""
 
+import re
 from typing import Any
 
 from eventstore.infrastructure.mapper import EventMapper
@@ -51,29 +52,46 @@ _ATTRIBUTES = {
 }
 
 
-def document(mapper: EventMapper) -> dict[str, Any]:
-    """Every event type in the version that is published, which is today's."""
-    names = sorted(mapper.classes)
+AMQP = {"bindingVersion": "0.3.0"}
+KAFKA = {"bindingVersion": "0.5.0"}
+
+
+def document(mapper: EventMapper, *, topic: str, partitions: int, group: str) -> dict[str, Any]:
+    """Every event type in the version that is published, which is today's.
+
+    With the names that exchanges, queues and topics have on a broker under these settings; `group`
+    is an example.
+    """
+    messages = {name: _reference("messages", name) for name in sorted(mapper.classes)}
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Events",
             "version": "1",
             "description": (
-                "Each event of the log as a CloudEvent, at least once, in the order of its stream."
+                "Each event of the log as a CloudEvent, at least once, in the order of its "
+                "stream. Fields that are marked `x-personal` are absent once they are erased, "
+                "and where the publisher omits personal data. Names are those of the settings "
+                "`EVENT_BUS_TOPIC` and `EVENT_BUS_PARTITIONS`."
             ),
+            "license": {"name": "MIT"},
+            "tags": [{"name": "events"}],
         },
         "defaultContentType": MEDIA_TYPE,
-        "channels": {
-            "events": {
-                "address": "{topic}",
-                "parameters": {"topic": {"description": "As EVENT_BUS_TOPIC says."}},
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
-            }
+        "servers": {
+            "rabbitmq": {**_server("amqp", "localhost:5672"), "protocolVersion": "0-9-1"},
+            "kafka": _server("kafka", "localhost:9092"),
         },
-        "operations": {"publish": {"action": "send", "channel": {"$ref": "#/channels/events"}}},
+        "channels": {
+            name: {**channel, "messages": messages}
+            for name, channel in {
+                **_rabbitmq_channels(topic, partitions, group),
+                **_kafka_channels(topic, partitions, group),
+            }.items()
+        },
+        "operations": _operations(topic),
         "components": {
-            "messages": {name: _message(name, mapper) for name in names},
+            "messages": {name: _message(name, mapper) for name in messages},
             "schemas": {
                 "cloudevent": {
                     "type": "object",
@@ -83,6 +101,127 @@ def document(mapper: EventMapper) -> dict[str, Any]:
             },
         },
     }
+
+
+def _reference(*steps: str) -> dict[str, str]:
+    return {"$ref": "/".join(("#/components", *steps))}
+
+
+def _server(protocol: str, default: str) -> dict[str, Any]:
+    return {
+        "host": "{host}",
+        "protocol": protocol,
+        "description": f"Where `EVENT_BUS_URL` begins with `{protocol}`.",
+        "variables": {
+            "host": {"default": default, "description": "As `EVENT_BUS_URL` names it, with a port."}
+        },
+    }
+
+
+def _rabbitmq_channels(topic: str, partitions: int, group: str) -> dict[str, Any]:
+    partition = {
+        "enum": [str(number) for number in range(partitions)],
+        "description": f"CRC-32 of the stream's id as text, modulo {partitions}.",
+    }
+    queue = f"{topic}.{{group}}.{{partition}}-of-{partitions}"
+    server = {"servers": [{"$ref": "#/servers/rabbitmq"}]}
+    return {
+        "exchange": {
+            **server,
+            "address": "{partition}",
+            "description": "Takes every event. The routing key is the stream's partition.",
+            "parameters": {"partition": partition},
+            "bindings": {
+                "amqp": {
+                    **AMQP,
+                    "is": "routingKey",
+                    "exchange": {
+                        "name": f"{topic}.of-{partitions}",
+                        "type": "direct",
+                        "durable": True,
+                        "autoDelete": False,
+                    },
+                }
+            },
+        },
+        "queue": {
+            **server,
+            "address": queue,
+            "description": "Each group of consumers has one for each partition, bound to the "
+            "exchange by the partition's number. One consumer receives; others wait to take over.",
+            "parameters": {"partition": partition, "group": _group(group)},
+            "bindings": {
+                "amqp": {
+                    **AMQP,
+                    "is": "queue",
+                    "queue": {
+                        "name": queue,
+                        "durable": True,
+                        "exclusive": False,
+                        "autoDelete": False,
+                    },
+                    "x-arguments": {"x-queue-type": "quorum", "x-single-active-consumer": True},
+                    "x-routing-key": "{partition}",
+                }
+            },
+        },
+    }
+
+
+def _kafka_channels(topic: str, partitions: int, group: str) -> dict[str, Any]:
+    server = {"servers": [{"$ref": "#/servers/kafka"}]}
+    of_group = f"{topic}.{{group}}"
+    return {
+        "topic": {
+            **server,
+            "address": topic,
+            "description": "Takes every event. The partition is CRC-32 of the key, modulo their "
+            "number, as librdkafka's `consistent` partitioner has it.",
+            "bindings": {"kafka": {**KAFKA, "topic": topic, "partitions": partitions}},
+        },
+        "topicOfGroup": {
+            **server,
+            "address": of_group,
+            "description": "Takes what is published once more for one group alone.",
+            "parameters": {"group": _group(group)},
+            "bindings": {"kafka": {**KAFKA, "topic": of_group, "partitions": partitions}},
+        },
+    }
+
+
+def _group(default: str) -> dict[str, Any]:
+    return {"default": default, "description": "A system that consumes: `EVENT_BUS_GROUP`."}
+
+
+def _operations(topic: str) -> dict[str, Any]:
+    publish, once_more = "manage.py publish", "manage.py publish --from POSITION --group NAME"
+    consume = "manage.py consume"
+    sent = {"amqp": {**AMQP, "deliveryMode": 2, "mandatory": True}}
+    acknowledged = {"amqp": {**AMQP, "ack": True}}
+    group = {
+        "type": "string",
+        "pattern": f"^{re.escape(topic)}\\.",
+        "description": "Topic and group.",
+    }
+    grouped = {"kafka": {**KAFKA, "groupId": group}}
+    return {
+        "publishToRabbitMQ": _operation("send", "exchange", publish, sent),
+        "publishToGroupOnRabbitMQ": _operation("send", "queue", once_more, sent),
+        "consumeFromRabbitMQ": _operation("receive", "queue", consume, acknowledged),
+        "publishToKafka": _operation("send", "topic", publish, {}),
+        "publishToGroupOnKafka": _operation("send", "topicOfGroup", once_more, {}),
+        "consumeFromKafka": _operation("receive", "topic", consume, grouped),
+        "consumeOfGroupFromKafka": _operation("receive", "topicOfGroup", consume, grouped),
+    }
+
+
+def _operation(action: str, channel: str, command: str, bindings: dict[str, Any]) -> dict[str, Any]:
+    described = {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": f"What `{command}` does.",
+    }
+    return {**described, "bindings": bindings} if bindings else described
 
 
 def _message(name: str, mapper: EventMapper) -> dict[str, Any]:
@@ -95,6 +234,23 @@ def _message(name: str, mapper: EventMapper) -> dict[str, Any]:
     return {
         "name": name,
         "contentType": MEDIA_TYPE,
-        "payload": {"allOf": [{"$ref": "#/components/schemas/cloudevent"}, {"properties": said}]},
-        "bindings": {"kafka": {"key": _ID}},
+        "headers": {
+            "type": "object",
+            "description": "In Kafka. RabbitMQ has the property `content_type` instead.",
+            "properties": {"content-type": {"const": MEDIA_TYPE}},
+        },
+        "payload": {"allOf": [_reference("schemas", "cloudevent"), {"properties": said}]},
+        "bindings": {
+            "kafka": {
+                **KAFKA,
+                "key": {**_ID, "description": "The stream."},
+            },
+            "amqp": {
+                **AMQP,
+                "x-properties": {
+                    "content_type": MEDIA_TYPE,
+                    "message_id": "$message.payload#/id",
+                },
+            },
+        },
     }
