@@ -13,8 +13,9 @@ from candidates.application.commands import (
     RejectCandidate,
     RescoreCandidate,
 )
-from candidates.application.history_map import BadRow, HistoryMap, Step
+from candidates.application.history_map import HistoryMap, Step
 from candidates.application.history_rows import Row, UnreadableRow
+from candidates.application.history_values import BadRow
 from candidates.application.service import CandidateService
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import EventStore
@@ -35,6 +36,8 @@ class Outcome(StrEnum):
     IGNORED = "ignored"
     KNOWN = "known"
     """At or before the newest row stored of its stream: decided by an earlier run."""
+    CHANGED = "changed"
+    """A row that was taken says something else by now; it is not carried out."""
 
 
 _DONE: dict[type[CandidateCommand], Outcome] = {

@@ -1,11 +1,9 @@
 """How another system's process log is read: which columns mean what, and what becomes a command."""
 
-import math
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from candidates.application.commands import (
@@ -13,36 +11,57 @@ from candidates.application.commands import (
     CandidateCommand,
     InviteCandidate,
     MoveCandidateToStandby,
+    NoteOnCandidate,
     RejectCandidate,
+    RescoreCandidate,
 )
-from candidates.domain.events import RejectionReason
+from candidates.application.history_map_json import (
+    InvalidMap,
+    as_object,
+    object_at,
+    refuse_unknown,
+    text_at,
+)
+from candidates.application.history_shape import FileShape
+from candidates.application.history_values import BadRow, Clock, Reason, Score, Text
 from eventstore.domain.events import stream_id_of
 
-COMMANDS = ("add", "standby", "invite", "reject")
-_REQUIRED = {"stream", "activity", "occurred_at", "actor", "commands", "score"}
-_OPTIONAL = {"profile", "system"}
-_OF_SCORE = {"column", "factor", "maximum"}
-
-
-class InvalidMap(ValueError):
-    """The map cannot be used; the text names the key."""
-
-
-class BadRow(ValueError):
-    """A row that says nothing usable. `code` is stable, `detail` quotes nothing of the row."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
-        self.code = code
-        self.detail = detail
+CommandName = Literal["add", "standby", "invite", "reject", "rescore", "note"]
+_OPTIONS: Mapping[CommandName, set[str]] = {
+    "add": set(),
+    "standby": set(),
+    "invite": set(),
+    "reject": {"reason", "note"},
+    "rescore": {"score", "why"},
+    "note": {"text"},
+}
+_KEYS = {
+    "system",
+    "stream",
+    "activity",
+    "occurred_at",
+    "actor",
+    "commands",
+    "dates",
+    "profile",
+    "score",
+    "date_format",
+    "time_zone",
+    *FileShape.KEYS,
+}
+_NO_REASON, _NO_SCORE, _NO_WORDS = Reason(), Score(), Text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What an activity becomes."""
+    """A command that an activity or a date becomes, and where its values come from."""
 
-    command: str
-    reason: RejectionReason = RejectionReason.OTHER
+    command: CommandName
+    occurred_at: Text
+    reason: Reason = _NO_REASON
+    score: Score = _NO_SCORE
+    words: Text = _NO_WORDS
+    """The note of a rejection, why somebody was rescored, or what was noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +70,24 @@ class Step:
 
     command: CandidateCommand
     activity: str
-    """What the other system calls it."""
+    """What the other system calls it: an activity, or the column of a date."""
     actor: str
     occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryMap:
+    shape: FileShape
     stream: str
-    activity: str
-    occurred_at: str
-    actor: str
-    rules: Mapping[str, Rule]
+    activity: str | None
+    actor: Text
+    rules: Mapping[str, tuple[Rule, ...]]
     """Activity -> what it becomes. Activities that are not named are ignored."""
-    profile: Mapping[str, str]
-    """Profile key -> column."""
-    score_column: str
-    score_factor: float
-    score_maximum: float
+    dates: Mapping[str, tuple[Rule, ...]]
+    """Column -> what a date in it becomes. An empty cell is no date."""
+    profile: Mapping[str, Text]
+    """Profile key -> where its value comes from."""
+    clock: Clock
     system: str
     """Where the log comes from. Part of every derived id: two systems may use the same keys."""
 
@@ -77,28 +96,43 @@ class HistoryMap:
         """Raises InvalidMap."""
         if not isinstance(plain, dict):
             raise InvalidMap("The map is not a JSON object.")
-        if missing := sorted(_REQUIRED - plain.keys()):
-            raise InvalidMap(f"The map lacks {', '.join(missing)}.")
-        if unknown := sorted(plain.keys() - _REQUIRED - _OPTIONAL):
+        if unknown := sorted(plain.keys() - _KEYS):
             raise InvalidMap(f"The map has keys that mean nothing: {', '.join(unknown)}.")
-        score, profile = _object(plain, "score"), _object(plain, "profile")
-        if unknown := sorted(score.keys() - _OF_SCORE):
-            raise InvalidMap(f"score: {', '.join(unknown)} means nothing here.")
+        needed = {"stream"}
+        if "dates" not in plain or plain.keys() & {"commands", "activity"}:
+            needed |= {"commands", "activity"}
+        if missing := sorted(needed - plain.keys()):
+            raise InvalidMap(f"The map lacks {', '.join(missing)}.")
+        system = text_at(plain, "system") if "system" in plain else "history"
+        profile = object_at(plain, "profile")
+        commands, dates = object_at(plain, "commands"), object_at(plain, "dates")
         return cls(
-            **{name: _text(plain, name) for name in ("stream", "activity", "occurred_at", "actor")},
-            rules={name: _rule(name, rule) for name, rule in _object(plain, "commands").items()},
-            profile={key: _text(profile, key) for key in profile},
-            score_column=_text(score, "column"),
-            score_factor=_number(score, "factor", default=1.0),
-            score_maximum=_number(score, "maximum", default=100.0),
-            system=_text(plain, "system") if "system" in plain else "history",
+            shape=FileShape.parse(plain),
+            stream=text_at(plain, "stream"),
+            activity=text_at(plain, "activity") if "activity" in plain else None,
+            actor=_text_or(plain, "actor", Text(constant=system)),
+            rules={
+                activity: _rules(rules, plain, f"commands: {activity}")
+                for activity, rules in commands.items()
+            },
+            dates={
+                column: _rules(rules, plain, f"dates: {column}", column=column)
+                for column, rules in dates.items()
+            },
+            profile={key: Text.parse(value, key) for key, value in profile.items()},
+            clock=Clock.parse(plain),
+            system=system,
         )
 
     @property
     def columns(self) -> set[str]:
         """Those a file must have."""
-        named = {self.stream, self.activity, self.occurred_at, self.actor, self.score_column}
-        return named | set(self.profile.values())
+        return {self.stream, *([self.activity] if self.activity else ())}.union(
+            self.actor.columns,
+            self.dates,
+            *(text.columns for text in self.profile.values()),
+            *(_columns_of(rule) for rule in self._all_rules),
+        )
 
     def key_of(self, row: Mapping[str, str]) -> str:
         """What the other system calls the candidate; empty where the row does not say."""
@@ -110,28 +144,55 @@ class HistoryMap:
     def command_id(self, key: str, line: int, step: int = 0) -> UUID:
         return uuid5(self._namespace, f"{line}.{step} {key}" if step else f"{line} {key}")
 
-    def steps_of(self, row: Mapping[str, str]) -> list[Step]:
-        """The commands of one row in the order to carry them out; none where it is ignored.
-
-        Raises BadRow, so that of a bad row nothing is carried out.
-        """
-        activity = row[self.activity]
-        if (rule := self.rules.get(activity)) is None:
-            return []
-        if not (key := self.key_of(row)):
-            raise BadRow("blank_key")
-        return [
-            Step(
-                command=self._command(self.candidate_id(key), row, rule),
-                activity=activity,
-                actor=row[self.actor] or self.system,
-                occurred_at=self._time_of(row),
-            )
-        ]
-
     def batch_id(self, content_digest: str) -> UUID:
         """The correlation of everything that one state of the file brings in."""
         return uuid5(self._namespace, f"file {content_digest}")
+
+    def steps_of(self, row: Mapping[str, str]) -> list[Step]:
+        """The commands of one row in the order to carry them out; none where it is ignored.
+
+        They are in the order of their times, behind the one that adds the candidate. Raises
+        BadRow, so that of a bad row nothing is carried out.
+        """
+        asked = self._asked(row)
+        if not asked:
+            return []
+        if not (key := self.key_of(row)):
+            raise BadRow("blank_key", "The row does not say whom it is about.")
+        candidate_id = self.candidate_id(key)
+        steps = [
+            Step(
+                command=self._command(candidate_id, row, rule),
+                activity=activity,
+                actor=self.actor.of(row) or self.system,
+                occurred_at=self.clock.time_of(rule.occurred_at.of(row)),
+            )
+            for activity, rule in asked
+        ]
+        if len(steps) > 1:
+            steps.sort(key=lambda s: (not isinstance(s.command, AddCandidate), s.occurred_at))
+        return steps
+
+    def looks_like_a_row(self, cells: Mapping[str, str]) -> bool:
+        """Whether these cells have a key and a time, as prose in a cell will hardly have."""
+        if not self.key_of(cells):
+            return False
+        times = {rule.occurred_at for rule in self._all_rules}
+        for time in times:
+            try:
+                self.clock.time_of(time.of(cells))
+            except BadRow:
+                continue
+            return True
+        return False
+
+    def _asked(self, row: Mapping[str, str]) -> list[tuple[str, Rule]]:
+        activity = row[self.activity] if self.activity else ""
+        asked = [(activity, rule) for rule in self.rules.get(activity, ())]
+        for column, rules in self.dates.items():
+            if row[column].strip():
+                asked += [(column, rule) for rule in rules]
+        return asked
 
     def _command(self, candidate_id: UUID, row: Mapping[str, str], rule: Rule) -> CandidateCommand:
         match rule.command:
@@ -139,78 +200,100 @@ class HistoryMap:
                 return AddCandidate(
                     candidate_id=candidate_id,
                     profile=self._profile_of(row),
-                    score=self._score_of(row),
+                    score=rule.score.of(row),
                 )
             case "standby":
                 return MoveCandidateToStandby(candidate_id=candidate_id)
             case "invite":
                 return InviteCandidate(candidate_id=candidate_id)
-        return RejectCandidate(candidate_id=candidate_id, reason=rule.reason)
+            case "reject":
+                return RejectCandidate(
+                    candidate_id=candidate_id, reason=rule.reason.of(row), note=rule.words.of(row)
+                )
+            case "rescore":
+                return RescoreCandidate(
+                    candidate_id=candidate_id, score=rule.score.of(row), why=rule.words.of(row)
+                )
+            case "note":
+                return NoteOnCandidate(candidate_id=candidate_id, text=rule.words.of(row))
 
     def _profile_of(self, row: Mapping[str, str]) -> dict[str, Any]:
         """Values as they stand in the file; empty cells say nothing."""
-        lifted = {key: row[column] for key, column in self.profile.items() if row[column]}
-        return {**lifted, "external_id": row[self.stream]}
+        lifted = {key: value for key, text in self.profile.items() if (value := text.of(row))}
+        return {**lifted, "external_id": self.key_of(row)}
 
-    def _score_of(self, row: Mapping[str, str]) -> float:
-        """Raises BadRow."""
-        try:
-            score = float(row[self.score_column]) * self.score_factor
-        except ValueError:
-            raise BadRow("unreadable_score") from None
-        if not math.isfinite(score):
-            raise BadRow("unreadable_score")
-        return min(score, self.score_maximum)
-
-    def _time_of(self, row: Mapping[str, str]) -> datetime:
-        """Raises BadRow, also for a time without its offset from UTC."""
-        try:
-            time = datetime.fromisoformat(row[self.occurred_at])
-        except ValueError:
-            raise BadRow("unreadable_time") from None
-        if time.tzinfo is None:
-            raise BadRow("unreadable_time")
-        return time
+    @property
+    def _all_rules(self) -> Iterable[Rule]:
+        for rules in (*self.rules.values(), *self.dates.values()):
+            yield from rules
 
     @property
     def _namespace(self) -> UUID:
         return uuid5(NAMESPACE_OID, f"import from {self.system}")
 
 
-def _rule(activity: str, plain: Any) -> Rule:
-    where = f"commands: {activity}"
-    if not isinstance(plain, dict) or plain.get("command") not in COMMANDS:
-        raise InvalidMap(f"{where}: command is one of {', '.join(COMMANDS)}.")
-    if plain["command"] != "reject":
-        if unknown := sorted(plain.keys() - {"command"}):
-            raise InvalidMap(f"{where}: {', '.join(unknown)} means nothing here.")
-        return Rule(command=plain["command"])
-    if unknown := sorted(plain.keys() - {"command", "reason"}):
-        raise InvalidMap(f"{where}: {', '.join(unknown)} means nothing here.")
-    try:
-        return Rule(command="reject", reason=RejectionReason(str(plain.get("reason"))))
-    except ValueError:
-        known = ", ".join(RejectionReason)
-        raise InvalidMap(f"{where}: reason is one of {known}.") from None
+def _rules(
+    rules: Any, plain: Mapping[str, Any], where: str, *, column: str | None = None
+) -> tuple[Rule, ...]:
+    """One rule or a list of them; `column` is that of the date. Raises InvalidMap."""
+    several = rules if isinstance(rules, list) and rules else [rules]
+    return tuple(_rule(rule, plain, where, column) for rule in several)
 
 
-def _object(plain: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = plain.get(name, {})
-    if not isinstance(value, dict):
-        raise InvalidMap(f"{name} is not a JSON object.")
-    return cast(Mapping[str, Any], value)
+def _rule(rule: Any, plain: Mapping[str, Any], where: str, column: str | None) -> Rule:
+    named = rule.get("command") if isinstance(rule, dict) else None
+    if not isinstance(named, str) or named not in _OPTIONS:
+        raise InvalidMap(f"{where}: command is one of {', '.join(_OPTIONS)}.")
+    command = cast(CommandName, named)
+    known = {"command", *_OPTIONS[command]} | (set() if column else {"occurred_at"})
+    refuse_unknown(as_object(rule, where), known, where)
+    return Rule(
+        command=command,
+        occurred_at=Text(columns=(column,)) if column else _occurred_at(rule, plain, where),
+        reason=Reason.parse(rule.get("reason"), f"{where}: reason")
+        if command == "reject"
+        else _NO_REASON,
+        score=_score(rule, plain, where) if command in ("add", "rescore") else _NO_SCORE,
+        words=_words(rule, command, where),
+    )
 
 
-def _text(plain: Mapping[str, Any], name: str) -> str:
-    value = plain.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidMap(f"{name} is not a text.")
-    return value
+def _occurred_at(rule: Mapping[str, Any], plain: Mapping[str, Any], where: str) -> Text:
+    if "occurred_at" in rule:
+        plain, where = rule, f"{where}: occurred_at"
+    elif "occurred_at" in plain:
+        where = "occurred_at"
+    else:
+        raise InvalidMap("The map lacks occurred_at.")
+    text = Text.parse(plain["occurred_at"], where)
+    if not text.columns:
+        raise InvalidMap(f"{where} is not a column: every row has a time of its own.")
+    return text
 
 
-def _number(plain: Mapping[str, Any], name: str, *, default: float) -> float:
-    value = plain.get(name, default)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and abs(value) <= sys.float_info.max):
-        raise InvalidMap(f"score: {name} is not a number.")
-    return float(value)
+def _score(rule: Mapping[str, Any], plain: Mapping[str, Any], where: str) -> Score:
+    if "score" in rule:
+        return Score.parse(rule["score"], f"{where}: score")
+    if "score" in plain:
+        return Score.parse(plain["score"], "score")
+    raise InvalidMap("The map lacks score.")
+
+
+def _words(rule: Mapping[str, Any], command: CommandName, where: str) -> Text:
+    match command:
+        case "rescore":
+            return Text.parse(rule.get("why"), f"{where}: why")
+        case "note":
+            return Text.parse(rule.get("text"), f"{where}: text")
+        case "reject":
+            return _text_or(rule, "note", _NO_WORDS, where=f"{where}: ")
+    return _NO_WORDS
+
+
+def _text_or(plain: Mapping[str, Any], name: str, default: Text, *, where: str = "") -> Text:
+    return Text.parse(plain[name], f"{where}{name}") if name in plain else default
+
+
+def _columns_of(rule: Rule) -> tuple[str, ...]:
+    reason = (rule.reason.column,) if rule.reason.column else ()
+    return (*rule.occurred_at.columns, *rule.score.columns, *rule.words.columns, *reason)

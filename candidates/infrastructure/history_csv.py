@@ -1,59 +1,213 @@
-"""Reads the rows of a CSV."""
+"""Reads the rows of a CSV, strictly, and finds its way back where a quote was never closed."""
 
 import csv
-from collections.abc import Collection, Iterator, Mapping
-from typing import IO
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from candidates.application.history_rows import Row, UnreadableRow, UnusableFile
+from candidates.infrastructure.history_header import check_header
+from candidates.infrastructure.history_lines import LINE_CHARACTERS, TOO_LONG, Lines
+from candidates.infrastructure.history_quotes import Quote, unreadable_quote
+from candidates.infrastructure.history_text import NOT_DECODED, decoded
+
+UNREADABLE = "unreadable_row"
+_LINES_NAMED = 10
 
 
-def csv_rows(file: IO[str], *, columns: Collection[str]) -> Iterator[Row | UnreadableRow]:
-    """Yields each row of a file that was opened with `newline=""`.
+class CsvRows:
+    """Iterates over the rows behind the header; a line with nothing at all is no row.
 
-    Bytes that could not be decoded must come as lone surrogates: they make their row unreadable.
-    A line with nothing at all is no row. Raises UnusableFile for a header that lacks one of
-    `columns` or has it twice.
+    A cell in quotes may run over many lines. Where it cannot be read, since its quote is never
+    closed or text follows the closing one, the row is refused on whose line the quote opens, and
+    reading goes on behind that line. Lines inside of quotes that close are never taken as rows;
+    where they look like rows nobody can tell, so the row and they are refused.
     """
-    reader = csv.reader(file)
-    try:
-        header = next(reader, [])
-    except csv.Error as error:
-        raise UnusableFile(f"The log cannot be read: {error}") from error
-    if missing := sorted(set(columns) - set(header)):
-        raise UnusableFile(f"The log has no column {', '.join(missing)}; it has {header}.")
-    if twice := sorted(name for name in columns if header.count(name) > 1):
-        raise UnusableFile(f"The log has more than one column {', '.join(twice)}.")
 
-    def numbered() -> Iterator[Row | UnreadableRow]:
+    def __init__(
+        self,
+        lines: Lines,
+        *,
+        delimiter: str,
+        columns: Collection[str],
+        looks_like_a_row: Callable[[Mapping[str, str]], bool],
+    ) -> None:
+        """Raises UnusableFile for a header that lacks one of `columns` or has it twice."""
+        self._lines = lines
+        self._delimiter = delimiter
+        self._looks_like_a_row = looks_like_a_row
+        self._record = _Record(lines)
+        # It begins anew after an error, so it serves for all of the file.
+        self._reader = csv.reader(self._record, delimiter=delimiter, strict=True)
+        self._header = self._read_header()
+        text = "".join(self._record.taken)
+        check_header(self._header, columns, text=text, delimiter=delimiter)
+
+    def __iter__(self) -> Iterator[Row | UnreadableRow]:
         while True:
-            line = reader.line_num + 1
+            self._record.begin()
+            line = self._lines.number + 1
             try:
-                cells = next(reader)
+                cells = next(self._reader)
             except StopIteration:
                 return
-            except csv.Error:
-                yield UnreadableRow(line=line, code="unreadable_row")
+            except (csv.Error, _TooLongError):
+                yield from self._broken(line)
                 continue
-            if cells:
-                yield _row(line, header, cells)
+            if not cells:
+                continue
+            inside = self._rows_inside(self._record.taken[1:], line + 1)
+            if inside:
+                yield from self._ambiguous(line, cells, inside)
+            else:
+                yield self._row(line, cells)
 
-    return numbered()
+    def _read_header(self) -> list[str]:
+        try:
+            while True:
+                self._record.begin()
+                if header := next(self._reader):
+                    return header
+        except StopIteration:
+            return []
+        except (csv.Error, _TooLongError):
+            raise UnusableFile(
+                "The log cannot be read: its first line, which names the columns, is no row of "
+                "a CSV, or too long."
+            ) from None
+
+    def _row(self, line: int, cells: list[str]) -> Row | UnreadableRow:
+        named = self._named(cells)
+        width = len(self._header)
+        if len(cells) != width:
+            code = "surplus_column" if len(cells) > width else "missing_column"
+            detail = f"The row has {len(cells)} columns, the header {width}."
+            return UnreadableRow(line=line, code=code, detail=detail, cells=named)
+        if not decoded(cells):
+            return UnreadableRow(line=line, code="not_utf8", detail=NOT_DECODED, cells=named)
+        return Row(line=line, cells=named)
+
+    def _broken(self, line: int) -> Iterator[UnreadableRow]:
+        """Refuses the record in hand, and gives back the lines behind that of its open quote.
+
+        That takes no more than three readings of any line: inside of quotes that do not close
+        stand pairs of quotes alone, so that none of the lines given back, but the last, opens a
+        quote that it does not close.
+        """
+        taken = self._record.taken
+        texts = taken[:-1] if taken[-1] is TOO_LONG else taken
+        quote = unreadable_quote("".join(texts), self._delimiter)
+        if quote is None:
+            detail = "The row has a line or a cell that is too long."
+            yield UnreadableRow(line=line, code=UNREADABLE, detail=detail)
+            return
+        index, offset = _place(texts, quote.at)
+        before = [*texts[:index], texts[index][:offset]]
+        swallowed = taken[index + 1 :]
+        cells = next(csv.reader(before, delimiter=self._delimiter), [])[:-1]
+        yield UnreadableRow(
+            line=line,
+            code=UNREADABLE,
+            detail=self._about(quote, line + index, len(swallowed)),
+            cells=self._named(cells),
+        )
+        yield from self._inside_of(line, self._rows_inside(taken[1 : index + 1], line + 1))
+        self._lines.give_back(swallowed)
+
+    def _about(self, quote: Quote, line: int, swallowed: int) -> str:
+        where = f"A quote opens on line {line}"
+        if swallowed:
+            lines = _named_lines(range(line + 1, line + 1 + swallowed))
+            more = "" if quote.closed or self._lines.at_end() else " and more"
+            return f"{where} that would swallow {lines}{more}."
+        if quote.closed:
+            return (
+                f"On line {line} text follows a closing quote; "
+                "inside of quotes a quote is written twice."
+            )
+        return f"{where} that is never closed, or not before its cell is too long."
+
+    def _ambiguous(
+        self, line: int, cells: list[str], inside: Mapping[int, list[str]]
+    ) -> Iterator[UnreadableRow]:
+        detail = (
+            f"The row runs over lines {line} to {line + len(self._record.taken) - 1}, and inside "
+            f"of its quotes stands what looks like other rows, on {_named_lines([*inside])}: "
+            "is a quote left open?"
+        )
+        yield UnreadableRow(line=line, code=UNREADABLE, detail=detail, cells=self._named(cells))
+        yield from self._inside_of(line, inside)
+
+    def _inside_of(self, line: int, inside: Mapping[int, list[str]]) -> Iterator[UnreadableRow]:
+        detail = f"The line stands inside of quotes of the row that begins on line {line}."
+        for number, cells in inside.items():
+            yield UnreadableRow(
+                line=number, code=UNREADABLE, detail=detail, cells=self._named(cells)
+            )
+
+    def _rows_inside(self, texts: Sequence[str], first: int) -> dict[int, list[str]]:
+        """The cells of those lines, by number, that would be rows outside of quotes."""
+        alone = {number: self._alone(text) for number, text in enumerate(texts, first)}
+        return {number: cells for number, cells in alone.items() if cells}
+
+    def _alone(self, text: str) -> list[str]:
+        """The cells of a line that would be a row outside of quotes; else none."""
+        try:
+            cells = next(csv.reader([text], delimiter=self._delimiter), [])
+        except csv.Error:
+            return []
+        is_row = len(cells) == len(self._header) and self._looks_like_a_row(self._named(cells))
+        return cells if is_row else []
+
+    def _named(self, cells: list[str]) -> dict[str, str]:
+        return dict(zip(self._header, cells, strict=False))
 
 
-def _row(line: int, header: list[str], cells: list[str]) -> Row | UnreadableRow:
-    named: Mapping[str, str] = dict(zip(header, cells, strict=False))
-    if len(cells) > len(header):
-        return UnreadableRow(line=line, code="surplus_column", cells=named)
-    if len(cells) < len(header):
-        return UnreadableRow(line=line, code="missing_column", cells=named)
-    if any(not cell.isascii() and not _encodable(cell) for cell in cells):
-        return UnreadableRow(line=line, code="not_utf8", cells=named)
-    return Row(line=line, cells=named)
+class _TooLongError(Exception):
+    """A record is longer than memory should hold."""
 
 
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+class _Record:
+    """Feeds csv.reader line by line, and keeps the lines of the record in hand."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._length = 0
+        self.taken: list[str] = []
+
+    def begin(self) -> None:
+        self._length = 0
+        self.taken = []
+
+    def __iter__(self) -> "_Record":
+        return self
+
+    def __next__(self) -> str:
+        line = self._lines.take()
+        if line is None:
+            raise StopIteration
+        self.taken.append(line)
+        self._length += len(line)
+        if line is TOO_LONG or self._length > LINE_CHARACTERS:
+            raise _TooLongError
+        return line
+
+
+def _place(texts: Sequence[str], at: int) -> tuple[int, int]:
+    """The index of the text in which character `at` of all of them stands, and where in it."""
+    index = 0
+    while at >= len(texts[index]):
+        at -= len(texts[index])
+        index += 1
+    return index, at
+
+
+def _named_lines(numbers: Sequence[int]) -> str:
+    """Such as `line 4` or `lines 4 to 7, 9`; no more than a few, however many there are."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    shown = ", ".join(" to ".join(map(str, run)) for run in runs[:_LINES_NAMED])
+    more = " and others" if len(runs) > _LINES_NAMED else ""
+    return f"{'line' if len(numbers) == 1 else 'lines'} {shown}{more}"

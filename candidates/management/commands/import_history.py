@@ -2,10 +2,8 @@ import csv
 import json
 import sys
 from argparse import ArgumentParser
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +13,22 @@ from tqdm import tqdm
 
 from candidates import wiring
 from candidates.application.history_import import Outcome, Taken
-from candidates.application.history_map import HistoryMap, InvalidMap
-from candidates.application.history_rows import UnusableFile
+from candidates.application.history_map import HistoryMap
+from candidates.application.history_map_json import InvalidMap
+from candidates.application.history_rows import Row, UnreadableRow, UnusableFile
+from candidates.application.history_tally import Tally
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 ROWS_PER_COMMIT = 1000
+CHARACTERS_PER_COMMIT = 8 << 20
 PLAIN_PROGRESS_EVERY = 10_000
-SUMMARY = (
-    Outcome.ADDED,
-    Outcome.STANDBY,
-    Outcome.INVITED,
-    Outcome.REJECTED,
-    Outcome.REFUSED,
-    Outcome.IGNORED,
-)
-EVENTS = SUMMARY[:4]
 
 
 class Command(BaseCommand):
     help = (
-        "Import another system's process log: a CSV, plain or gzip, one row an activity. "
-        "Rows decided by an earlier run are not decided again, so a run can be repeated."
+        "Import another system's log: a CSV, JSON Lines or an XES, plain or gzip. Rows decided by "
+        "an earlier run are not decided again, so a run can be repeated. Exits with 1 where a row "
+        "could not be read, or where none was taken."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,7 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--map", metavar="FILE", type=Path, required=True, dest="map_file")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done")
         parser.add_argument(
-            "--report", metavar="FILE", type=Path, help="CSV of the rows refused: line, key, code"
+            "--report",
+            metavar="FILE",
+            type=Path,
+            help="CSV of the rows refused: line, key, code, and what is wrong in words",
         )
 
     def handle(
@@ -56,10 +52,10 @@ class Command(BaseCommand):
         except (LogNotHere, ReadOnly) as error:
             raise CommandError(str(error)) from error
         history_map = _read_map(map_file)
-        counts: Counter[Outcome] = Counter()
+        tally = Tally()
         with ExitStack() as stack:
             try:
-                rows = stack.enter_context(wiring.history_rows(file, columns=history_map.columns))
+                rows = stack.enter_context(wiring.history_rows(file, history_map))
             except UnusableFile as error:
                 raise CommandError(str(error)) from error
             batch_id = history_map.batch_id(wiring.content_digest(file))
@@ -69,40 +65,68 @@ class Command(BaseCommand):
             write_refused = stack.enter_context(_report(report))
             progress = stack.enter_context(tqdm(unit=" rows", disable=None, file=sys.stderr))
             try:
-                while chunk := list(islice(rows, ROWS_PER_COMMIT)):
+                for chunk in _chunks(rows):
                     with nullcontext() if dry_run else transaction.atomic():
-                        taken = [one for row in chunk for one in importing.take(row)]
+                        taken = [importing.take(row) for row in chunk]
                     # Reported and counted only once they are stored.
-                    write_refused(taken)
-                    counts.update(one.outcome for one in taken)
+                    write_refused(one for outcomes in taken for one in outcomes)
+                    for outcomes in taken:
+                        tally.count(outcomes)
+                    before = tally.rows - len(chunk)
                     progress.update(len(chunk))
-                    if progress.disable and counts.total() % PLAIN_PROGRESS_EVERY == 0:
-                        self.stderr.write(f"{counts.total()} rows")
+                    if (
+                        progress.disable
+                        and before // PLAIN_PROGRESS_EVERY != tally.rows // PLAIN_PROGRESS_EVERY
+                    ):
+                        self.stderr.write(f"{tally.rows} rows")
             except UnusableFile as error:
                 raise CommandError(
-                    f"{file} cannot be read any further after {counts.total()} rows ({error}). "
+                    f"{file} cannot be read any further after {tally.rows} rows ({error}). "
                     "Those are imported; run again with the whole file for the rest."
                 ) from error
             finally:
                 if not dry_run:
                     wiring.repair()
-        if counts[Outcome.KNOWN]:
-            self.stdout.write(
-                f"{sum(counts[outcome] for outcome in EVENTS)} events stored; "
-                f"{counts[Outcome.KNOWN]} rows were decided by an earlier run"
-            )
-        self.stdout.write(", ".join(f"{outcome} {counts[outcome]}" for outcome in SUMMARY))
+        for line in tally.unreadable():
+            self.stderr.write(line)
+        for line in tally.summary():
+            self.stdout.write(line)
+        if problem := tally.problem():
+            raise CommandError(problem)
+
+
+def _chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
+    """Rows to be committed together: so many, or fewer where they are long."""
+    chunk: list[Row | UnreadableRow] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += sum(map(len, row.cells.values()))
+        if len(chunk) == ROWS_PER_COMMIT or characters >= CHARACTERS_PER_COMMIT:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _read_map(path: Path) -> HistoryMap:
     try:
-        return HistoryMap.parse(json.loads(path.read_bytes()))
+        plain = json.loads(path.read_bytes(), object_pairs_hook=_object)
+        return HistoryMap.parse(plain)
     except OSError as error:
         raise CommandError(f"The map cannot be read: {error}") from error
     except InvalidMap as error:
         raise CommandError(f"{path}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise CommandError(f"The map {path} is not JSON: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = sorted({key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1})
+        raise InvalidMap(f"The map says {', '.join(twice)} more than once.")
+    return found
 
 
 @contextmanager
@@ -116,11 +140,13 @@ def _report(path: Path | None) -> Iterator[Any]:
         raise CommandError(f"The report cannot be written: {error}") from error
     with file:
         writer = csv.writer(file)
-        writer.writerow(["line", "key", "code"])
+        writer.writerow(["line", "key", "code", "detail"])
 
-        def write(taken: list[Taken]) -> None:
+        def write(taken: Iterable[Taken]) -> None:
             writer.writerows(
-                (one.line, one.key, one.code) for one in taken if one.outcome is Outcome.REFUSED
+                (one.line, one.key, one.code, one.detail)
+                for one in taken
+                if one.outcome is Outcome.REFUSED
             )
             file.flush()
 

@@ -1,0 +1,79 @@
+"""Reads the rows of a file of JSON Lines: an object a line."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from candidates.application.history_rows import Row, UnreadableRow
+from candidates.infrastructure.history_lines import TOO_LONG, Lines
+from candidates.infrastructure.history_text import NOT_DECODED, decoded
+
+
+def json_rows(lines: Lines) -> Iterator[Row | UnreadableRow]:
+    """Yields each line that is not blank.
+
+    Numbers come as they are written, true and false as these words, null as an empty text, and
+    lists as JSON. What stands in an object within the object has the names joined by a dot:
+    `name.first`.
+    """
+    while (line := lines.take()) is not None:
+        if line is TOO_LONG:
+            yield _unreadable(lines.number, "The line is too long.")
+        elif line.strip():
+            yield _row(lines.number, line)
+
+
+def _row(number: int, line: str) -> Row | UnreadableRow:
+    if not decoded([line]):
+        return UnreadableRow(line=number, code="not_utf8", detail=NOT_DECODED)
+    try:
+        plain = json.loads(
+            line,
+            object_pairs_hook=_object,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse,
+        )
+        if not isinstance(plain, dict):
+            return _unreadable(number, "The line is no JSON object.")
+        cells = _object(list(_flat(plain, "")))
+    except _TwiceError:
+        return _unreadable(number, "The JSON object names a key twice.")
+    except (ValueError, RecursionError):
+        return _unreadable(number, "The line is no JSON.")
+    if not decoded(cells.values()):
+        detail = "A text has half of a surrogate pair, which is no text."
+        return UnreadableRow(line=number, code="lone_surrogate", detail=detail)
+    return Row(line=number, cells=cells)
+
+
+class _TwiceError(Exception):
+    """Two values have one name."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON.")
+
+
+def _flat(plain: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in plain.items():
+        match value:
+            case dict():
+                yield from _flat(value, f"{prefix}{key}.")
+            case str():
+                yield prefix + key, value
+            case None:
+                yield prefix + key, ""
+            case _:
+                yield prefix + key, json.dumps(value, ensure_ascii=False)
+
+
+def _unreadable(number: int, detail: str) -> UnreadableRow:
+    return UnreadableRow(line=number, code="unreadable_row", detail=detail)

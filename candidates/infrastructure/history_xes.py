@@ -1,0 +1,137 @@
+"""Reads the events of an XES log (IEEE 1849) one by one."""
+
+from collections.abc import Iterator
+from typing import IO, NoReturn
+from xml.parsers import expat
+
+from candidates.application.history_rows import Row, UnreadableRow, UnusableFile
+from candidates.infrastructure.history_lines import LINE_CHARACTERS
+
+_CHUNK = 1 << 16
+_DEPTH = 100
+_ATTRIBUTES = {"string", "date", "int", "float", "boolean", "id"}
+
+
+def xes_rows(file: IO[bytes]) -> Iterator[Row | UnreadableRow]:
+    """Yields each event, on the line of its tag.
+
+    A column is the key of an attribute of the event, such as `concept:name`, or of its trace with
+    `case:` in front, such as `case:concept:name`. Lists, attributes of attributes and the log's
+    defaults are passed over.
+
+    Raises UnusableFile where the file is no well-formed XES. A document type is refused, and with
+    it every entity that could grow.
+    """
+    log = _Log()
+    while chunk := file.read(_CHUNK):
+        yield from log.feed(chunk)
+    yield from log.feed(b"")
+
+
+class _Attributes:
+    """The attributes of one trace or event."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._length = 0
+        self.cells: dict[str, str] = {}
+        self.problem = ""
+
+    def add(self, key: str, value: str) -> None:
+        self._length += len(key) + len(value)
+        if self._length > LINE_CHARACTERS:
+            self.cells, self.problem = {}, "The event, or its trace, is too long."
+        elif self._prefix + key in self.cells:
+            self.problem = "The event, or its trace, names an attribute twice."
+        else:
+            self.cells[self._prefix + key] = value
+
+
+class _Log:
+    def __init__(self) -> None:
+        self._path: list[str] = []
+        self._trace, self._event = _Attributes(), _Attributes()
+        self._has_events = False
+        self._line = 0
+        self._rows: list[Row | UnreadableRow] = []
+        self._unheard = 0
+        self._parser = expat.ParserCreate()
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+
+    def feed(self, chunk: bytes) -> list[Row | UnreadableRow]:
+        """Returns the events that end in this chunk; an empty one ends the file.
+
+        Raises UnusableFile.
+        """
+        self._rows = []
+        self._unheard += len(chunk)
+        try:
+            self._parser.Parse(chunk, not chunk)
+        except expat.ExpatError as error:
+            problem = expat.ErrorString(error.code)
+            raise UnusableFile(
+                f"The log is not well-formed XML: {problem}, on line {error.lineno}."
+            ) from None
+        # The parser holds a tag or a comment until all of it is there.
+        if self._unheard > LINE_CHARACTERS:
+            self._refuse("has a tag or a comment that is too long")
+        return self._rows
+
+    def _doctype(self, *_: object) -> None:
+        self._refuse("has a document type, which no XES needs and which may define entities")
+
+    def _text(self, _: str) -> None:
+        self._unheard = 0
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._unheard = 0
+        name = name.rpartition(":")[2]
+        self._path.append(name)
+        match self._path:
+            case [root] if root != "log":
+                self._refuse("is no XES: its outermost element is not log")
+            case ["log", "trace"]:
+                self._trace, self._has_events = _Attributes(prefix="case:"), False
+            case ["log", "event"]:
+                self._trace = _Attributes()
+                self._begin_event()
+            case ["log", "trace", "event"]:
+                self._begin_event()
+            case ["log", "trace", attribute] if attribute in _ATTRIBUTES:
+                if self._has_events:
+                    self._refuse("has an attribute of a trace behind its events")
+                self._add(self._trace, attributes)
+            case ["log", "event", attribute] if attribute in _ATTRIBUTES:
+                self._add(self._event, attributes)
+            case ["log", "trace", "event", attribute] if attribute in _ATTRIBUTES:
+                self._add(self._event, attributes)
+        if len(self._path) > _DEPTH:
+            self._refuse("is nested too deeply")
+
+    def _begin_event(self) -> None:
+        self._event, self._has_events = _Attributes(), True
+        self._line = self._parser.CurrentLineNumber
+
+    def _add(self, to: _Attributes, attributes: dict[str, str]) -> None:
+        if not {"key", "value"} <= attributes.keys():
+            self._refuse("has an attribute without key or value")
+        to.add(attributes["key"], attributes["value"])
+
+    def _end(self, _: str) -> None:
+        self._unheard = 0
+        if self._path in (["log", "event"], ["log", "trace", "event"]):
+            cells = self._trace.cells | self._event.cells
+            problem = self._trace.problem or self._event.problem
+            self._rows.append(
+                UnreadableRow(line=self._line, code="unreadable_row", detail=problem, cells=cells)
+                if problem
+                else Row(line=self._line, cells=cells)
+            )
+        self._path.pop()
+
+    def _refuse(self, problem: str) -> NoReturn:
+        line = self._parser.CurrentLineNumber
+        raise UnusableFile(f"The log {problem}, on line {line}.")
