@@ -94,7 +94,8 @@ from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
 from eventstore.infrastructure.streams import BATCH_SIZE as BATCH_SIZE
 from eventstore.infrastructure.streams import StreamReader, UnreadableStream
-from eventstore.infrastructure.tampering import TamperedLog as TamperedLog
+from eventstore.infrastructure.tampering import FindingKind as FindingKind
+from eventstore.infrastructure.tampering import LogFinding as LogFinding
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.transactions import in_turn as in_turn
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
@@ -216,8 +217,10 @@ def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
     return [guard.name for guard in missing_guards(connection)]
 
 
-def verification(progress: Callable[[int], object]) -> Verification:
-    return Verification(_mapper, keyring=keyring, progress=progress)
+def verification(
+    *, progress: Callable[[int], object], report: Callable[[LogFinding], object]
+) -> Verification:
+    return Verification(_mapper, keyring=keyring, progress=progress, report=report)
 
 
 def rotate_keys() -> Rotated:

@@ -9,20 +9,23 @@ that is kept elsewhere also shows a log that was forged whole, seals included.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent
 from eventstore.infrastructure import chain
 from eventstore.infrastructure.driver import Stored
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable, WrappingKeyMissing
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 from eventstore.infrastructure.tampering import (
-    TamperedLog,
-    check_positions,
-    check_spelling,
-    read_rows,
+    FindingKind,
+    LogFinding,
+    misspelt,
+    never_drawn,
+    of_row,
+    read_page,
 )
 from eventstore.models import LogSeal, StorageEvent, StreamKey
 
@@ -35,10 +38,14 @@ class Verified:
     events: int
     position: int
     digest: str
+    found: Mapping[FindingKind, int]
+    """How many findings of each kind; empty where all is as it should be."""
 
 
 class Verification:
-    """`progress` is called with the number of events that were looked at since the last call.
+    """One run. `report` is given whatever is found, and the run goes on behind it.
+
+    `progress` is called with the number of events that were looked at since the last call.
 
     Personal data is decrypted too: WrappingKeyMissing is raised where that cannot be done.
     """
@@ -49,21 +56,25 @@ class Verification:
         *,
         keyring: Callable[[], Keyring],
         progress: Callable[[int], object],
+        report: Callable[[LogFinding], object],
     ) -> None:
         self._mapper = mapper
         self._keyring = keyring
         self._progress = progress
+        self._tell = report
+        self._found: Counter[FindingKind] = Counter()
+        self._misspelt = False
 
     def stream(self, stream_id: UUID) -> Verified:
-        """One stream's chain. Raises TamperedLog."""
-        check_positions(stream_id)
+        """One stream's chain."""
+        self._report_all(never_drawn(stream_id))
         events, last = 0, None
         for last in self._chained(0, None, stream_id):  # noqa: B007  # the last one is wanted
             events += 1
-        if last is None:
-            return Verified(events=0, position=0, digest=chain.genesis(stream_id).hex())
-        row, position = last
-        return Verified(events=events, position=position, digest=row.hash.hex())
+        position, digest = 0, chain.genesis(stream_id)
+        if last is not None:
+            position, digest = last[1], last[0].hash
+        return Verified(events=events, position=position, digest=digest.hex(), found=self._found)
 
     def log(
         self, *, until: int, full: bool = False, expected: tuple[int, str] | None = None
@@ -71,30 +82,45 @@ class Verification:
         """The whole log up to the settled position `until`, from the newest seal or the start.
 
         `expected` is a digest that was kept elsewhere, with its position. Seals the log where
-        nothing is wrong. Raises TamperedLog.
+        nothing is found.
         """
-        check_positions()
+        self._report_all(never_drawn())
         seals = list(LogSeal.objects.order_by("position"))
-        if full or (expected and seals and expected[0] < seals[-1].position):
-            start = None
-        else:
-            start = seals[-1] if seals else None
+        start = seals[-1] if seals else None
         for seal in seals[-1:]:
-            self._check_seal(seal)
+            if self._report_all(_wrong_with(seal)):
+                start = None
+        if full or (expected and start and expected[0] < start.position):
+            start = None
         after = start.position if start else 0
-        check_spelling(after)
+        self._misspelt = self._report_all(misspelt(after))
         events = sum(1 for _ in self._chained(after, until))
-        marks = {seal.position: seal.digest for seal in seals if seal.position > after}
+        marks = {
+            seal.position: seal.digest
+            for seal in seals
+            if seal.position > after and _is_digest(seal.digest)
+        }
         if expected:
             marks[expected[0]] = expected[1]
             if start and expected[0] == start.position and expected[1] != start.digest:
-                raise _differs(*expected)
-        position, digest, count = self._fold(start, until, marks)
-        if position and position not in {seal.position for seal in seals}:
+                self._report(_differs(*expected))
+        position, digest, count = self._fold(start, until, marks, expected)
+        if position and not self._found and position not in {seal.position for seal in seals}:
             # Of two that verify at a time, one is the first.
             seal = LogSeal(position=position, digest=digest, events=count)
             LogSeal.objects.bulk_create([seal], ignore_conflicts=True)
-        return Verified(events=events, position=position, digest=digest)
+        return Verified(events=events, position=position, digest=digest, found=self._found)
+
+    def _report(self, finding: LogFinding) -> None:
+        self._found[finding.kind] += 1
+        self._tell(finding)
+
+    def _report_all(self, findings: Iterable[LogFinding]) -> bool:
+        """Whether there were any."""
+        count = 0
+        for count, finding in enumerate(findings, 1):  # noqa: B007  # counted to the end
+            self._report(finding)
+        return bool(count)
 
     def _chained(
         self, after: int, until: int | None, stream_id: UUID | None = None
@@ -102,21 +128,63 @@ class Verification:
         """Rows behind `after` stream by stream, each checked against its predecessor."""
         previous: tuple[StorageRow, int] | None = None
         key: DataKey | None = None
-        for row, position, wrapped in self._rows(after, until, stream_id):
+        hidden = False
+        """Whether the row before could not be read, so that nobody knows what follows it."""
+        for stored in self._rows(after, until, stream_id):
+            if isinstance(stored, LogFinding):
+                self._report(stored)
+                previous, key, hidden = None, None, True
+                continue
+            row, position, wrapped = stored
             if previous is None or previous[0].stream_id != row.stream_id:
-                previous, key = self._predecessor(row) if after else None, None
-            self._check(row, position, previous)
-            try:
-                if row.personal is not None:
-                    key = key or self._key(row.stream_id, wrapped)
-                self._mapper.recorded(row, position, key)
-            except WrappingKeyMissing:
-                raise
-            except (UndecodableEvent, KeyUnavailable) as error:
-                reason = error.reason if isinstance(error, UndecodableEvent) else str(error)
-                raise _found(row, position, f"it cannot be read: {reason}") from error
+                previous, key = None, None
+                if after and not hidden:
+                    previous, hidden = self._predecessor(row)
+            wrong = [] if hidden and row.version > 1 else list(_wrong_in(row, position, previous))
+            hidden = False
+            for what in wrong:
+                self._report(of_row(row, position, what))
+            if row.personal is not None:
+                key = self._opened(row, position, key, wrapped, wrong)
+            if not wrong:
+                self._check_content(row, position, key)
             previous = row, position
             yield row, position
+
+    def _opened(
+        self,
+        row: StorageRow,
+        position: int,
+        key: DataKey | None,
+        wrapped: bytes | None,
+        wrong: list[str],
+    ) -> DataKey | None:
+        """The stream's key, if it has one. What is personal in the row is decrypted with it."""
+        try:
+            key = key or self._key(row.stream_id, wrapped)
+            if key is not None and row.personal is not None and not wrong:
+                key.decrypt(row.personal, version=row.version)
+        except WrappingKeyMissing:
+            raise
+        except (KeyUnavailable, TypeError) as error:
+            # Of a row that is found already this says nothing more.
+            if not wrong:
+                wrong.append(f"it cannot be read: {error}")
+                self._report(of_row(row, position, wrong[-1]))
+        return key
+
+    def _check_content(self, row: StorageRow, position: int, key: DataKey | None) -> None:
+        """Its hash is right, so whoever stored it meant it so."""
+        try:
+            self._mapper.recorded(row, position, key)
+        except UndecodableEvent as error:
+            newer = isinstance(error, StoredByNewerCode)
+            kind = FindingKind.NEWER if newer else FindingKind.UNDECODABLE
+            what = (
+                f"event {row.event_id}, {row.event_type} version {row.schema_version}, cannot be "
+                f"read: {error.reason}"
+            )
+            self._report(of_row(row, position, what, kind))
 
     def _key(self, stream_id: UUID, wrapped: bytes | None) -> DataKey | None:
         """None after an erasure. Raises KeyUnavailable."""
@@ -126,85 +194,98 @@ class Verification:
             raise KeyUnavailable("its stream's key was removed, which no erasure does")
         return None
 
-    @staticmethod
-    def _check(row: StorageRow, position: int, previous: tuple[StorageRow, int] | None) -> None:
-        before = previous[0].version if previous else 0
-        if row.version != before + 1:
-            raise _found(row, position, f"version {before + 1} is missing before it")
-        expected = previous[0].hash if previous else chain.genesis(row.stream_id)
-        if chain.link(expected, row[:-1]) != row.hash:
-            what = "its columns, or its predecessor, are not those that its hash was made of"
-            raise _found(row, position, what)
-        if previous and position <= previous[1]:
-            what = f"it stands before its predecessor, which has position {previous[1]}"
-            raise _found(row, position, what)
-
-    def _rows(self, after: int, until: int | None, stream_id: UUID | None) -> Iterator[Stored]:
-        last = (stream_id or UUID(int=0), 0)
+    def _rows(
+        self, after: int, until: int | None, stream_id: UUID | None
+    ) -> Iterator[Stored | LogFinding]:
+        last: tuple[object, object] | None = (stream_id or UUID(int=0), 0)
         bounds = "position > %s" + (" AND position <= %s" if until is not None else "")
         only = " AND event.stream_id = %s" if stream_id else ""
         where = (
             f"(event.stream_id, version) > (%s, %s) AND {bounds}{only} "
             f"ORDER BY event.stream_id, version LIMIT {PAGE}"
         )
-        while True:
+        while last is not None:
             values: list[object] = [*last, after]
             values += [until] if until is not None else []
             values += [stream_id] if stream_id else []
-            page = read_rows(where, values)
-            yield from page
-            self._progress(len(page))
-            if len(page) < PAGE:
-                return
-            last = page[-1][0].stream_id, page[-1][0].version
+            page = read_page(where, values, misspelt=self._misspelt)
+            yield from page.rows
+            self._progress(len(page.rows))
+            last = page.last if len(page.rows) == PAGE else None
 
     @staticmethod
-    def _predecessor(row: StorageRow) -> tuple[StorageRow, int] | None:
+    def _predecessor(row: StorageRow) -> tuple[tuple[StorageRow, int] | None, bool]:
+        """And whether there is one that cannot be read."""
         where = "event.stream_id = %s AND version < %s ORDER BY version DESC LIMIT 1"
-        found = read_rows(where, [row.stream_id, row.version])
-        return found[0][:2] if found else None
+        match read_page(where, [row.stream_id, row.version]).rows:
+            case [LogFinding()]:
+                return None, True
+            case [(found, position, _)]:
+                return (found, position), False
+        return None, False
 
-    @staticmethod
-    def _check_seal(seal: LogSeal) -> None:
-        if not re.fullmatch("[0-9a-f]{64}", seal.digest):
-            raise TamperedLog(what="its seal holds no digest", position=seal.position)
-        events = StorageEvent.objects.filter(position__lte=seal.position)
-        if (count := events.count()) != seal.events:
-            raise TamperedLog(
-                what=f"{count} events stand here or before where {seal.events} were sealed",
-                position=seal.position,
-            )
-        if not events.filter(position=seal.position).exists():
-            raise TamperedLog(what="no event stands where one was sealed", position=seal.position)
-
-    @staticmethod
-    def _fold(start: LogSeal | None, until: int, marks: dict[int, str]) -> tuple[int, str, int]:
-        """Position, digest and number of events at the end. Refuses a mark that is not met."""
+    def _fold(
+        self,
+        start: LogSeal | None,
+        until: int,
+        marks: Mapping[int, str],
+        expected: tuple[int, str] | None,
+    ) -> tuple[int, str, int]:
+        """Position, digest and number of events at the end."""
         position, count = (start.position, start.events) if start else (0, 0)
         digest = bytes.fromhex(start.digest) if start else EMPTY
         hashes = StorageEvent.objects.filter(position__gt=position, position__lte=until)
         pending = dict(sorted(marks.items()))
+        missed: list[int] = []
         if not start and pending.get(0) == digest.hex():
             del pending[0]
         for position, hash in (
             hashes.order_by("position").values_list("position", "hash").iterator(chunk_size=PAGE)
         ):
-            digest = hashlib.sha256(digest + position.to_bytes(8, "big") + bytes(hash)).digest()
+            stored = hash.encode() if isinstance(hash, str) else bytes(hash)
+            digest = hashlib.sha256(digest + position.to_bytes(8, "big") + stored).digest()
             count += 1
             if position in pending and pending.pop(position) != digest.hex():
-                raise _differs(position, marks[position])
-        for missing, text in pending.items():
-            if not start or missing > start.position:
-                raise _differs(missing, text)
+                missed.append(position)
+        missed += [place for place in pending if not start or place > start.position]
+        # Behind the first seal that is not met none is: the digest folds in all before it.
+        of_seals = [place for place in missed if expected is None or place != expected[0]]
+        for place in sorted({*of_seals[:1], *(set(missed) - set(of_seals))}):
+            self._report(_differs(place, marks[place]))
         return position, digest.hex(), count
 
 
-def _found(row: StorageRow, position: int, what: str) -> TamperedLog:
-    return TamperedLog(what=what, position=position, stream_id=row.stream_id, version=row.version)
+def _wrong_in(
+    row: StorageRow, position: int, previous: tuple[StorageRow, int] | None
+) -> Iterator[str]:
+    before = previous[0].version if previous else 0
+    if row.version != before + 1:
+        yield f"version {before + 1} is missing before it"
+    else:
+        expected = previous[0].hash if previous else chain.genesis(row.stream_id)
+        if chain.link(expected, row[:-1]) != row.hash:
+            yield "its columns, or its predecessor, are not those that its hash was made of"
+    if previous and position <= previous[1]:
+        yield f"it stands before its predecessor, which has position {previous[1]}"
 
 
-def _differs(position: int, digest: str) -> TamperedLog:
-    return TamperedLog(
+def _wrong_with(seal: LogSeal) -> Iterator[LogFinding]:
+    if not _is_digest(seal.digest):
+        yield LogFinding(what="its seal holds no digest", position=seal.position)
+    events = StorageEvent.objects.filter(position__lte=seal.position)
+    if (count := events.count()) != seal.events:
+        what = f"{count} events stand here or before where {seal.events} were sealed"
+        yield LogFinding(what=what, position=seal.position)
+    elif not events.filter(position=seal.position).exists():
+        yield LogFinding(what="no event stands where one was sealed", position=seal.position)
+
+
+def _is_digest(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def _differs(position: int, digest: str) -> LogFinding:
+    return LogFinding(
         what=f"the log up to here is not the one whose digest is {digest}: "
         "an event was exchanged, moved or removed at this position or before",
         position=position,

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -20,6 +22,7 @@ from eventstore.infrastructure.mapper import StorageRow
 from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
 from eventstore.models import LogSeal, StorageEvent, StreamKey
 from eventstore.wiring import event_store
+from tests.broken_upcasters import BROKEN, SECRET, inserted, rejected_long_ago, upcaster
 from tests.factories import added, invited, noted
 from tests.threads import together
 
@@ -35,11 +38,29 @@ def verify(*arguments: str) -> str:
     return out.getvalue().splitlines()[-1]
 
 
-def complaint(*arguments: str) -> str:
+def complaint(*arguments: str, code: int = 1) -> str:
+    """Everything that it says where something is not right."""
+    out = io.StringIO()
     with pytest.raises(CommandError) as caught:
-        verify(*arguments)
-    assert caught.value.returncode == 1
-    return str(caught.value)
+        call_command("verify_log", *arguments, stdout=out)
+    assert caught.value.returncode == code
+    assert "verified" not in out.getvalue()
+    return f"{out.getvalue()}{caught.value}"
+
+
+def findings(complained: str) -> Counter[str]:
+    """How many lines there are of each kind; the counts below them say the same."""
+    lines = complained.splitlines()
+    kinds = Counter(
+        kind
+        for line in lines[:-1]
+        for kind in ("tampered with", "written by newer code", "not to be decoded")
+        if line.startswith(f"{kind}: position ")
+    )
+    (counts,) = [line for line in lines if line.startswith("checked ")]
+    told = {kind: int(number) for number, kind in re.findall(r"(\d+) ([a-z ]+)(?:,|$)", counts)}
+    assert told == {kind: kinds[kind] for kind in told}
+    return kinds
 
 
 @pytest.fixture
@@ -269,9 +290,13 @@ def test_what_cannot_be_read_is_found_though_its_hash_is_right(
         forged(log[0], previous, **columns),
         log[0].position,
     )
+    # The next event's hash was made of the one that stood here.
     complained = complaint()
     assert named(complained, log[0])
     assert words in complained
+    assert named(complained, log[1])
+    assert findings(complained)["tampered with"] == 1
+    assert findings(complained).total() == 2
 
 
 UNREADABLE = {
@@ -375,7 +400,8 @@ def test_a_key_that_was_removed_is_told_from_an_erasure(log: list[StorageEvent])
 def test_without_a_wrapping_key_nothing_is_called_tampered_with(log: list[StorageEvent]) -> None:
     with override_settings(PERSONAL_DATA_KEYS=[bytes(32)]):
         complained = complaint()
-    assert complained.startswith("Personal data cannot be verified: no wrapping key ")
+    assert "Personal data cannot be verified: no wrapping key " in complained
+    assert "tampered" not in complained
     assert "PERSONAL_DATA_KEYS" in complained
     assert not LogSeal.objects.exists()
 
@@ -431,3 +457,118 @@ def test_an_expectation_that_is_none_is_refused(text: str) -> None:
 def test_a_stream_is_not_verified_with_the_rest(log: list[StorageEvent]) -> None:
     with pytest.raises(CommandError, match="--stream goes with neither"):
         verify("--stream", str(log[0].stream_id), "--full")
+
+
+@pytest.mark.parametrize(
+    ("columns", "code", "kind", "words"),
+    [
+        (
+            {"event_type": "candidate.promoted"},
+            3,
+            "written by newer code",
+            "cannot be read: nothing is registered for 'candidate.promoted'",
+        ),
+        (
+            {"schema_version": 2},
+            3,
+            "written by newer code",
+            "cannot be read: stored by newer code than this",
+        ),
+        ({"data": '{"text":5}'}, 4, "not to be decoded", "Expected `str`, got `int`"),
+        ({"data": '{"text":'}, 4, "not to be decoded", "truncated"),
+        ({"metadata": "{}"}, 4, "not to be decoded", "metadata: it lacks actor and door"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [[], ["--full"], ["--stream"]])
+def test_what_other_code_wrote_is_not_called_tampered_with(
+    log: list[StorageEvent],
+    columns: dict[str, Any],
+    code: int,
+    kind: str,
+    words: str,
+    arguments: list[str],
+) -> None:
+    rows = [inserted(log[0].stream_id, **columns) for _ in range(2)]
+    if "--stream" in arguments:
+        arguments = ["--stream", str(log[0].stream_id)]
+    complained = complaint(*arguments, code=code)
+    assert findings(complained) == {kind: 2}
+    for row in rows:
+        event = StorageEvent.objects.get(event_id=row.event_id)
+        assert named(complained, event)
+        assert (
+            f"event {row.event_id}, {row.event_type} version {row.schema_version}, " in complained
+        )
+    assert words in complained
+    assert complained.splitlines()[-1].startswith("Nothing was tampered with, but ")
+    assert not LogSeal.objects.exists()
+
+
+@pytest.mark.parametrize("word", BROKEN)
+def test_what_an_upcaster_fails_on_is_not_called_tampered_with(
+    log: list[StorageEvent], word: str
+) -> None:
+    row = rejected_long_ago(log[3].stream_id)
+    with upcaster(BROKEN[word]):
+        complained = complaint(code=4)
+    assert findings(complained) == {"not to be decoded": 1}
+    assert f"event {row.event_id}, candidate.rejected version 1, cannot be read: " in complained
+    assert word in complained
+    assert SECRET not in complained
+    assert verify().startswith("verified 10 events, ")
+
+
+def test_everything_is_found_and_counted_in_one_run(log: list[StorageEvent], tamper: Any) -> None:
+    newer = inserted(log[0].stream_id, event_type="candidate.promoted")
+    old = rejected_long_ago(log[3].stream_id)
+    for event in (log[0], log[4], log[6]):
+        tamper("UPDATE {log} SET data = '{{\"a\":1}}' WHERE position = %s", event.position)
+    tamper("DELETE FROM {log} WHERE position = %s", log[7].position)
+    with upcaster(BROKEN["IndexError"]):
+        complained = complaint()
+    assert findings(complained) == {
+        "tampered with": 4,
+        "written by newer code": 1,
+        "not to be decoded": 1,
+    }
+    assert all(named(complained, event) for event in (log[0], log[4], log[6], log[8]))
+    assert str(newer.event_id) in complained
+    assert str(old.event_id) in complained
+    # What is found in one place says nothing of the next.
+    assert not any(named(complained, event) for event in (log[1], log[2], log[3], log[5]))
+    assert complained.splitlines()[-2] == (
+        "checked 10 events: 4 tampered with, 1 written by newer code, 1 not to be decoded"
+    )
+    assert complained.splitlines()[-1].startswith("The log was tampered with: position ")
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's columns hold no such thing")
+def test_columns_that_hold_what_they_cannot_hide_nothing_of_other_streams(
+    log: list[StorageEvent], tamper: Any
+) -> None:
+    changes = {
+        0: "occurred_at = 'yesterday'",
+        3: "stream_id = upper(stream_id)",
+        4: "event_id = 5",
+        6: "version = 'first'",
+        7: "hash = 'none'",
+    }
+    for index, change in changes.items():
+        tamper(f"UPDATE {{log}} SET {change} WHERE position = %s", log[index].position)
+    tamper("UPDATE {log} SET data = '{{}}' WHERE position = %s", log[2].position)
+    complained = complaint()
+    for index in changes:
+        assert f"position {log[index].position}, stream " in complained
+    where = f"position {log[2].position}, stream {log[2].stream_id}, version 3"
+    assert f"{where}: its columns, or its predecessor" in complained
+    assert named(complained, log[1]) is False
+
+
+def test_a_position_that_was_never_drawn_hides_no_other(
+    log: list[StorageEvent], tamper: Any
+) -> None:
+    for position, event in ((-7, log[2]), (-5, log[5])):
+        tamper("UPDATE {log} SET position = %s WHERE position = %s", position, event.position)
+    complained = complaint()
+    assert "position -7, stream " in complained
+    assert "position -5, stream " in complained

@@ -1,6 +1,7 @@
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,9 @@ def expectation(text: str) -> tuple[int, str]:
 class Command(BaseCommand):
     help = (
         "Show whether the log was tampered with. The last line is `verified E events, P:DIGEST`: "
-        "keep P:DIGEST somewhere else and give it to --expect. Exits with 1 at the first event "
-        "that is not right."
+        "keep P:DIGEST somewhere else and give it to --expect. Whatever is not right has a line "
+        "of its own. Exits with 1 where the log was tampered with, else with 3 where newer code "
+        "has written an event, and with 4 where this code cannot decode one that it should."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,8 +41,16 @@ class Command(BaseCommand):
     ) -> None:
         if stream and (full or expect):
             raise CommandError("--stream goes with neither --full nor --expect.")
+        first: dict[wiring.FindingKind, wiring.LogFinding] = {}
+
+        def report(finding: wiring.LogFinding) -> None:
+            first.setdefault(finding.kind, finding)
+            self.stdout.write(f"{finding.kind}: {finding}")
+
         with tqdm(unit=" events", disable=None, file=sys.stderr) as progress:
-            verification = wiring.verification(lambda count: progress.update(count))
+            verification = wiring.verification(
+                progress=lambda count: progress.update(count), report=report
+            )
             try:
                 wiring.require_log()
                 if stream:
@@ -48,8 +58,6 @@ class Command(BaseCommand):
                 else:
                     until = wiring.settled_position()
                     verified = verification.log(until=until, full=full, expected=expect)
-            except wiring.TamperedLog as error:
-                raise CommandError(f"The log was tampered with: {error}") from error
             except wiring.WrappingKeyMissing as error:
                 raise CommandError(
                     f"Personal data cannot be verified: {error}. Add the key that is missing to "
@@ -59,6 +67,30 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             except Error as error:
                 raise CommandError(f"The log cannot be read: {error}".strip()) from error
+        if verified.found:
+            counts = ", ".join(f"{verified.found[kind]} {kind}" for kind in wiring.FindingKind)
+            self.stdout.write(f"checked {verified.events} events: {counts}")
+            raise _complaint(verified.found, first)
         self.stdout.write(
             f"verified {verified.events} events, {verified.position}:{verified.digest}"
         )
+
+
+def _complaint(
+    found: Mapping[wiring.FindingKind, int],
+    first: Mapping[wiring.FindingKind, wiring.LogFinding],
+) -> CommandError:
+    kind = wiring.FindingKind
+    if found[kind.TAMPERED]:
+        return CommandError(f"The log was tampered with: {first[kind.TAMPERED]}", returncode=1)
+    if found[kind.UNDECODABLE]:
+        return CommandError(
+            "Nothing was tampered with, but this code cannot decode what it should: "
+            f"{first[kind.UNDECODABLE]}. Mend it and verify again.",
+            returncode=4,
+        )
+    return CommandError(
+        "Nothing was tampered with, but newer code than this has written events: "
+        f"{first[kind.NEWER]}. Verify with that code.",
+        returncode=3,
+    )
