@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent
@@ -242,8 +243,10 @@ class Verification:
         for position, hash in (
             hashes.order_by("position").values_list("position", "hash").iterator(chunk_size=PAGE)
         ):
-            stored = hash.encode() if isinstance(hash, str) else bytes(hash)
-            digest = hashlib.sha256(digest + position.to_bytes(8, "big") + stored).digest()
+            # SQLite keeps a text in it too.
+            kept: Any = hash
+            kept = kept.encode() if isinstance(kept, str) else bytes(kept)
+            digest = hashlib.sha256(digest + position.to_bytes(8, "big") + kept).digest()
             count += 1
             if position in pending and pending.pop(position) != digest.hex():
                 missed.append(position)

@@ -336,6 +336,9 @@ def test_an_event_where_no_reader_is_given_it_is_found(
     """With a right chain, at a number that was never drawn: loads fold it, followers miss it."""
     if connection.vendor == "sqlite" and position > 0:
         pytest.skip("SQLite draws no number in advance: the highest is the last one drawn.")
+    if position > 0:
+        # Other tests have drawn numbers before.
+        position += log[-1].position
     if sealed:
         verify()
     columns = ", ".join(StorageRow._fields)
