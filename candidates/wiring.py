@@ -43,6 +43,7 @@ _external_ids = ProjectedExternalIds(
     lock=eventstore.in_turn,
     catch_up=lambda: eventstore.catch_up(CandidateProjector.name),
     lacking=lambda: eventstore.lacking(CandidateProjector.name),
+    show=lambda events: eventstore.show(CandidateProjector.name, events),
 )
 
 

@@ -212,6 +212,18 @@ def catch_up(name: str) -> None:
             logger.error("%s stays behind: %s", name, error)
 
 
+def show(name: str, events: Sequence[RecordedEvent]) -> None:
+    """Bring the projection's rows up to these events of one stream, in the caller's transaction.
+
+    Where that fails it is left to the delivery, which has its turn all the same.
+    """
+    try:
+        with transaction.atomic():
+            _projections[name].handle(events)
+    except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
+        logger.error("%s is not shown at once: %s", name, told(error))
+
+
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
     """What keeps the log append-only and its reading exact, and is not in place; by name."""
     return [guard.name for guard in missing_guards(connection)]

@@ -15,6 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from eventstore.api.parameters import MOST_NAMED
 from eventstore.api.parsers import BodyTooLarge
 from eventstore.domain.exceptions import (
     AggregateNotFound,
@@ -31,7 +32,7 @@ from eventstore.domain.exceptions import (
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-MOST_ERRORS = 20
+MOST_ERRORS = MOST_NAMED
 """Of one answer: a body full of mistakes is not answered with a longer one."""
 RETRY_AFTER = 60
 """Seconds, where it takes a person to mend what is wrong."""

@@ -1,5 +1,6 @@
 """Many commands in one request, each with a result of its own."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -43,10 +44,25 @@ from eventstore.api.requests import (
     id_in_path,
 )
 from eventstore.application.commands import CommandContext
-from eventstore.domain.exceptions import CommandReused, DomainError, InvalidValue, NotPermitted
+from eventstore.domain.exceptions import (
+    CommandReused,
+    DomainError,
+    InvalidValue,
+    NotPermitted,
+    UndecodableEvent,
+)
 
-REFUSALS = (DomainError, APIException)
+logger = logging.getLogger(__name__)
+
+REFUSALS = (DomainError, APIException, UndecodableEvent)
 """Whatever else is raised is nobody's fault but ours."""
+
+
+class Failed(APIException):
+    """One command of a batch, for a reason that nobody foresaw; the others are carried out."""
+
+    default_code = "internal_error"
+    default_detail = "Something failed here; it was logged."
 
 
 class MayCommand(BasePermission):
@@ -88,7 +104,7 @@ class BatchView(APIView):
         Idempotency-Key stands for all of them, and for each that has no key of its own. Sent
         again, whatever was carried out under it has to stand at its place, else it is 422.
         """
-        single_values(request.query_params, ())
+        single_values(request, ())
         if "If-Match" in request.headers:
             detail = "It does not apply to many commands: each says its own expected_version."
             raise ValidationError({"If-Match": [detail]}, code="unreadable_header")
@@ -127,7 +143,10 @@ class BatchView(APIView):
     def _result_or_problem(self, index: int, item: Any, context: CommandContext) -> dict[str, Any]:
         try:
             return self._result(index, item, context)
-        except REFUSALS as error:
+        except Exception as error:  # logged, and what others did stands
+            if not isinstance(error, REFUSALS):
+                logger.exception("Command %d of a batch failed", index)
+                error = Failed()
             # The translation prepares the request for a problem; the batch is answered as JSON.
             accepted = self.request.accepted_renderer, self.request.accepted_media_type
             answer = self._problem(error)
@@ -198,7 +217,7 @@ class BatchView(APIView):
                 same = terms.command_id == command_id and bool(
                     candidate_service().repeated(command, terms)
                 )
-            except NotPermitted:
+            except (NotPermitted, UndecodableEvent):
                 # What it says is another question; its result will be the refusal.
                 continue
             except (KeyError, ValidationError, DomainError):

@@ -24,7 +24,7 @@ HISTORY_PAGE = [
 
 def history_page(request: Request) -> tuple[int, int]:
     """The version to go on behind, and how many events to show. Raises ValidationError."""
-    given = single_values(request.query_params, ("cursor", "page_size"))
+    given = single_values(request, ("cursor", "page_size"))
     size = whole_number("page_size", given.get("page_size", str(_USUAL)), minimum=1, maximum=_MOST)
     last = MOST_VERSIONS - _MOST - 1
     return whole_number("cursor", given.get("cursor", "0"), minimum=0, maximum=last), size

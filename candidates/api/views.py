@@ -112,7 +112,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         super().initial(request, *args, **kwargs)
         # Of a method that is not allowed, no parameter is the mistake.
         if self.action not in (None, "list", "retrieve", "history", "create"):
-            single_values(request.query_params, ())
+            single_values(request, ())
 
     def get_parsers(self) -> list[BaseParser]:
         patching = getattr(self.request, "method", None) == "PATCH"
@@ -172,7 +172,7 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
 
         With `on_existing` a candidate who is there is answered with, and nobody is added.
         """
-        given = single_values(request.query_params, (ON_EXISTING,))
+        given = single_values(request, (ON_EXISTING,))
         if given.get(ON_EXISTING, EXTERNAL_ID) != EXTERNAL_ID:
             detail = f"It is {EXTERNAL_ID}."
             raise ValidationError({ON_EXISTING: [detail]}, code="invalid_choice")

@@ -70,7 +70,7 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
                 "threshold",
                 {"type": "number", "minimum": 0, "maximum": 100},
                 required=True,
-                description="In digits, such as 60 or 72.5.",
+                description="Such as 60 or 72.5.",
             ),
             OpenApiParameter(
                 "cursor",
@@ -95,7 +95,7 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
         Candidates who are ADDED or on STANDBY and would pass, and INVITED ones who would not, the
         newest first.
         """
-        given = single_values(request.query_params, ("threshold", "cursor", "page_size"))
+        given = single_values(request, ("threshold", "cursor", "page_size"))
         if "threshold" not in given:
             raise ValidationError({"threshold": ["This is needed."]}, code="required")
         threshold = read_threshold(given["threshold"])

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from candidates.application.projector import LIFTED_LENGTH, lifted
+from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import InvalidValue
 
 KEY = "external_id"
@@ -19,6 +20,9 @@ class ExternalIds(Protocol):
 
     def candidates(self, external_id: str) -> Sequence[UUID]:
         """Those whose profile has it, the oldest first; retracted ones may be among them."""
+
+    def added(self, events: Sequence[RecordedEvent]) -> None:
+        """Tells of a candidate who was added under the lock."""
 
 
 def turn_of(external_id: str) -> str:

@@ -173,7 +173,9 @@ class CandidateService:
                 known = self._candidates.get(candidate_id)
                 if not known.ended:
                     return self._unchanged(known)
-            return self._saved(candidate, context, metadata)
+            result = self._saved(candidate, context, metadata)
+            self._external_ids.added(result.events)
+            return result
 
     def _saved(
         self, candidate: Candidate, context: CommandContext, metadata: Metadata

@@ -38,12 +38,12 @@ class WhatIf:
 
 
 def read_threshold(text: str) -> float:
-    """Digits and a decimal point. Python would also take `nan`, `1_0`, ` 75 ` and other scripts'.
+    """A number as JSON writes it. Python would also take `nan`, `1_0`, ` 75 ` and other scripts'.
 
     Raises InvalidValue for anything else and for a number beyond 100.
     """
     detail = "A threshold is a number from 0 to 100, such as 60 or 72.5."
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text):
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):
         raise InvalidValue(pointer="/threshold", rule="not_a_number", detail=detail)
     threshold = float(text)
     if not 0 <= threshold <= 100:

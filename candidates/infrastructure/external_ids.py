@@ -1,7 +1,7 @@
 """Who is known under an external id, by the rows that people see, and by the log where they lag."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from candidates.domain.candidate import Candidate
 from candidates.domain.events import Status
 from candidates.models import CandidateProjection
 from eventstore.application.ports import StreamSource
+from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import UndecodableEvent
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ _ENDED = (Status.RETRACTED, Status.ERASED)
 class ProjectedExternalIds:
     """Brings the rows up to the log before the lock, and reads from the log itself under it.
 
-    No row is written under the lock: two that did so in another order would wait for each other.
+    Under the lock no row is written but that of who is added, whom nobody else knows yet: two
+    callers that wrote others' rows in another order would wait for each other.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class ProjectedExternalIds:
         lock: Callable[[str], AbstractContextManager[object]],
         catch_up: Callable[[], object],
         lacking: Callable[[], Iterable[UUID]],
+        show: Callable[[Sequence[RecordedEvent]], object],
     ) -> None:
         self._source = source
         self._lock = lock
         self._catch_up = catch_up
         self._lacking = lacking
+        self._show = show
 
     @contextmanager
     def lock(self, external_id: str) -> Iterator[None]:
@@ -58,6 +62,10 @@ class ProjectedExternalIds:
         found = [(position, id) for position, id in rows if read.get(id) is None]
         found += [(place[0], id) for id, place in read.items() if place and place[1] == external_id]
         return [id for _, id in sorted(found)]
+
+    def added(self, events: Sequence[RecordedEvent]) -> None:
+        # A batch that adds many in one transaction would else read each of them for each.
+        self._show(events)
 
     def _read(self, stream_id: UUID) -> tuple[int, str] | None:
         """The position of the stream's first event and the newest external id, if it has any."""

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from django.core.validators import MaxLengthValidator
 from rest_framework import serializers
+
+from eventstore.api.parameters import MOST_NAMED
+from eventstore.api.times import read_instant
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -14,8 +19,9 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Refuses fields that nobody asked for: a typing error is not silently dropped."""
+        known = self.fields
         if isinstance(data, Mapping) and (
-            unknown := [key for key in data if key not in self.fields]
+            unknown := list(islice((key for key in data if key not in known), MOST_NAMED))
         ):
             raise serializers.ValidationError(
                 {
@@ -95,6 +101,13 @@ class StrictDateTime(serializers.DateTimeField):
     """An instant. DRF would read a time without its offset in the server's zone."""
 
     default_error_messages = {"naive_time": "A time needs its offset from UTC, or Z."}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if isinstance(value, str):
+            with suppress(ValueError):
+                return read_instant(value)
+        read: datetime = super().to_internal_value(value)
+        return read
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if value.tzinfo is None:

@@ -27,7 +27,7 @@ class StrictFilterSet(django_filters.FilterSet):  # type: ignore[misc]  # it has
         super().__init__(data, *args, **kwargs)
 
     def is_valid(self) -> bool:
-        single_values(self.data, self._known)
+        single_values(self.request, self._known)
         return bool(super().is_valid())
 
 

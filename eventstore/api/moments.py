@@ -55,7 +55,7 @@ def past_time_of(request: Request) -> PastTime | None:
 
 
 def _at_most_one(request: Request, names: Collection[str]) -> dict[str, str]:
-    given = single_values(request.query_params, names)
+    given = single_values(request, names)
     if len(given) > 1:
         detail = f"At most one of {', '.join(names)} can be given."
         raise ValidationError({name: [detail] for name in given}, code="more_than_one")

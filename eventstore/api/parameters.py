@@ -1,22 +1,29 @@
 """Query parameters, taken strictly: a mistyped one must not quietly mean something else."""
 
 import re
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from urllib.parse import unquote_to_bytes
 
 from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
 
+from eventstore.api.times import read_instant
+
+MOST_NAMED = 20
+"""Mistakes of one kind that are listed: a request full of them is not answered with a longer one.
+"""
 LAST_POSITION = 2**63 - 1
 """In any log."""
 
 
-def single_values(parameters: Any, known: Collection[str]) -> dict[str, str]:
-    """What was given, by name. `parameters` is a request's QueryDict.
+def single_values(request: Request, known: Collection[str]) -> dict[str, str]:
+    """The query's parameters by name.
 
-    Raises ValidationError that names whatever is unknown, repeated or blank.
+    Raises ValidationError that names whatever is unknown, repeated, blank or not UTF-8.
     """
+    parameters = request.query_params
     unknown = set(parameters) - set(known)
     repeated = {key for key in parameters if len(parameters.getlist(key)) > 1} - unknown
     blank = {key for key in parameters if not parameters[key]} - unknown - repeated
@@ -26,8 +33,23 @@ def single_values(parameters: Any, known: Collection[str]) -> dict[str, str]:
         | {key: ["This was given without a value."] for key in blank}
     )
     if wrong:
-        raise ValidationError(wrong, code="invalid_parameter")
+        raise ValidationError(dict(islice(wrong.items(), MOST_NAMED)), code="invalid_parameter")
+    if unreadable := set(_not_utf8(request)):
+        detail = "It is not text in UTF-8."
+        raise ValidationError({name: [detail] for name in unreadable}, code="not_utf8")
     return {key: parameters[key] for key in parameters}
+
+
+def _not_utf8(request: Request) -> Iterator[str]:
+    """Parameters whose values Django would read with another character in the place of bytes."""
+    query: str = request.META.get("QUERY_STRING", "")
+    # WSGI gives every byte as one character.
+    for pair in query.encode("latin-1" if hasattr(request, "environ") else "utf-8").split(b"&"):
+        name, _, value = pair.replace(b"+", b" ").partition(b"=")
+        try:
+            unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            yield unquote_to_bytes(name).decode(errors="backslashreplace")
 
 
 def whole_number(name: str, text: str, *, minimum: int, maximum: int) -> int:
@@ -40,12 +62,13 @@ def whole_number(name: str, text: str, *, minimum: int, maximum: int) -> int:
 
 
 def decimal(name: str, text: str, *, minimum: float, maximum: float) -> float:
-    """Raises ValidationError for anything but ASCII digits, with a point or without, in this range.
+    """Raises ValidationError for anything but a number in this range, as JSON writes them.
 
     Python would also take `nan`, `1_0`, ` 75 ` and the digits of other scripts.
     """
     if not (
-        re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,20})?", text) and minimum <= float(text) <= maximum
+        re.fullmatch(r"[0-9]{1,400}(\.[0-9]{1,400})?(e[+-]?[0-9]{1,4})?", text, re.IGNORECASE)
+        and minimum <= float(text) <= maximum
     ):
         detail = f"It is a number from {minimum:g} to {maximum:g}, such as 60 or 72.5."
         raise ValidationError({name: [detail]}, code="out_of_range")
@@ -68,16 +91,14 @@ def short_text(name: str, text: str, *, shortest: int, longest: int) -> str:
 
 
 def instant(name: str, text: str) -> datetime:
-    """A time with its offset, as RFC 3339 writes it. Raises ValidationError for anything else.
+    """A time with its offset: see `read_instant`. Raises ValidationError for anything else.
 
     Without an offset nobody could say which moment of the day is meant.
     """
-    form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-    if re.fullmatch(form + r"(Z|[+-][0-9]{2}:[0-9]{2})", text):
-        # Refused where the calendar or the clock has no such day or minute.
-        with suppress(ValueError):
-            return datetime.fromisoformat(text)
-    raise _unreadable_time(name)
+    try:
+        return read_instant(text)
+    except ValueError:
+        raise _unreadable_time(name) from None
 
 
 def instant_in_utc(name: str, text: str) -> datetime:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
@@ -87,23 +87,27 @@ class _Pairs(list[tuple[str, Any]]):
     """An object with all its keys."""
 
 
+_Way: TypeAlias = "tuple[str, _Way] | None"
+
+
 def _duplicate_key(body: Any) -> InvalidValue:
     """Names the first that there is, by its whole path, which an object does not know of itself."""
     error = InvalidValue(pointer="", rule="duplicate_key", detail="It stands twice in one object.")
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), body)]
+    # Each with the way to it, from the innermost key: a whole path for each would be quadratic.
+    waiting: list[tuple[_Way, Any]] = [(None, body)]
     while waiting:
-        path, value = waiting.pop()
-        pairs = value if isinstance(value, _Pairs) else []
-        if isinstance(value, list) and not isinstance(value, _Pairs):
-            pairs = _Pairs((str(index), item) for index, item in enumerate(value))
+        way, value = waiting.pop()
+        is_object = isinstance(value, _Pairs)
+        pairs = value if is_object else [(str(i), item) for i, item in enumerate(value)]
         seen = set[str]()
-        for key, _ in pairs:
+        for key, _ in pairs if is_object else ():
             if key in seen:
-                for step in (key, *reversed(path)):
-                    error = error.under(step)
+                way = (key, way)
+                while way is not None:
+                    error, way = error.under(way[0]), way[1]
                 return error
             seen.add(key)
-        waiting += [((*path, key), item) for key, item in reversed(pairs)]
+        waiting += [((key, way), item) for key, item in reversed(pairs) if isinstance(item, list)]
     raise AssertionError  # one of the objects has a key twice
 
 

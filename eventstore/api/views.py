@@ -80,7 +80,7 @@ class EventFeed(APIView):
         is more. Who keeps that link alone, and goes on from it after a stop, gets every event
         once. None is passed over that a slower transaction has still to commit.
         """
-        given = single_values(request.query_params, ("after", "limit", "types", "subject"))
+        given = single_values(request, ("after", "limit", "types", "subject"))
         after = whole_number("after", given.get("after", "0"), minimum=0, maximum=LAST_POSITION)
         limit = whole_number(
             "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE

@@ -45,7 +45,7 @@ def problem_codes() -> set[str]:
 
 def field_codes() -> set[str]:
     """Of one value, header or parameter, within `errors`."""
-    written = r'(?:rule|code)="([a-z_]+)"|_invalid\(\s*"([a-z_]+)"|self\.fail\(\s*"([a-z_]+)"'
+    written = r'(?:rule|code)="([a-z0-9_]+)"|_invalid\(\s*"([a-z_]+)"|self\.fail\(\s*"([a-z_]+)"'
     sources = [
         path
         for app in APPS

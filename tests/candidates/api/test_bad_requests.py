@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from eventstore.api.fields import StrictSerializer
+from eventstore.api.parameters import MOST_NAMED
 from eventstore.api.parsers import MAX_BODY_BYTES
 from eventstore.models import StorageEvent
 from tests.candidates.api.requests import URL, errors_of, nested, nothing_is_written, post_text
@@ -46,6 +48,10 @@ DEEP_LIST = "[" * 5_000 + "]" * 5_000
         (DEEP_LIST, [("", "too_deep")]),
         (f'["x", {DEEP_LIST}]', [("", "too_deep")]),
         (f'{{"a": {{"b": 1, "b": 2}}, "c": {DEEP_LIST}}}', [("/c", "too_deep")]),
+        (
+            f'{{"a": {"[" * 60}[[]], 1, {{"b": {{"c": 1, "c": 2}}}}{"]" * 60}}}',
+            [("/a" + "/0" * 59 + "/2/b/c", "duplicate_key")],
+        ),
         (f'{{"a": ["b"], "c\\"": {DEEP_LIST}}}', [('/c"', "too_deep")]),
     ],
 )
@@ -54,6 +60,15 @@ def test_a_body_is_an_object_with_the_fields_of_its_command(
 ) -> None:
     assert errors_of(post_text(api, URL, body)) == found
     assert nothing_is_written()
+
+
+def test_no_more_unknown_fields_are_looked_at_than_are_named() -> None:
+    class Body(StrictSerializer):
+        pass
+
+    body = Body(data={f"{i}": 1 for i in range(70_000)})
+    assert not body.is_valid()
+    assert list(body.errors) == [f"{i}" for i in range(MOST_NAMED)]
 
 
 def test_a_body_full_of_mistakes_is_answered_briefly(api: APIClient) -> None:

@@ -6,11 +6,16 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from rest_framework.test import APIClient
 
+from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
-from eventstore.models import StorageEvent
+from eventstore.infrastructure.keys import Keyring
+from eventstore.models import StorageEvent, StreamKey
+from eventstore.wiring import event_store
 from tests.candidates.api.requests import ADD, URL, errors_of, nothing_is_written
+from tests.candidates.api.test_profile_patch import id_in
 from tests.threads import together
 
 BATCH = f"{URL}commands/"
@@ -306,6 +311,115 @@ def test_a_command_without_its_candidate_says_what_is_missing(api: APIClient) ->
     answer = api.post(BATCH, {"commands": [{"command": "note", "body": {"text": "x"}}]})
     (error,) = answer.json()["results"][0]["problem"]["errors"]
     assert (error["pointer"], error["code"]) == ("/candidate_id", "required")
+
+
+def broken_by_newer_code(url: str) -> None:
+    """Stores an event of a type that this code does not know."""
+    recorded = event_store().read_stream(id_in(url))[-1]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {StorageEvent._meta.db_table} (event_id, stream_id, event_type, version, "
+            "stream_type, schema_version, data, metadata, occurred_at, recorded_at, hash) "
+            "SELECT %s, stream_id, 'candidate.unheard', version + 1, stream_type, schema_version, "
+            f"data, metadata, occurred_at, recorded_at, hash FROM {StorageEvent._meta.db_table} "
+            "WHERE position = %s",
+            [uuid4().hex if connection.vendor == "sqlite" else uuid4(), recorded.position],
+        )
+
+
+def broken_by_a_lost_key(url: str) -> None:
+    other = Keyring([b"another key, of 32 bytes length."]).new_key(id_in(url))[1]
+    StreamKey.objects.filter(pk=id_in(url)).update(wrapped=other)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "command", "body", "code"),
+    [
+        (broken_by_newer_code, "note", {"text": "x"}, "newer_event"),
+        (broken_by_newer_code, "reject", {"reason": "other"}, "newer_event"),
+        (broken_by_a_lost_key, "patch_profile", {"profile": {"a": 1}}, "unreadable_event"),
+        (broken_by_a_lost_key, "note", {"text": "x"}, "internal_error"),
+    ],
+)
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_candidate_whose_events_cannot_be_read_is_one_commands_error(
+    api: APIClient,
+    add: Callable[..., str],
+    break_it: Callable[[str], None],
+    command: str,
+    body: Any,
+    code: str,
+    keyed: bool,
+) -> None:
+    ann, bob, cid = add(), add(), add()
+    break_it(bob)
+    sent = {
+        "commands": [
+            item(ann, "note", body={"text": "x"}),
+            item(bob, command, body=body),
+            item(cid, "note", body={"text": "x"}),
+        ]
+    }
+    headers = {"Idempotency-Key": "k"} if keyed else {}
+    answer = api.post(BATCH, sent, headers=headers)
+    status = 500 if code == "internal_error" else 503
+    assert statuses(answer) == [200, status, 200]
+    refused = answer.json()["results"][1]["problem"]
+    assert (refused["status"], refused["code"]) == (status, code)
+    if keyed:
+        assert statuses(api.post(BATCH, sent, headers=headers)) == [200, status, 200]
+    alone = api.post(f"{bob}{command}/", body) if status == 503 and command == "note" else None
+    assert alone is None or (alone.status_code, alone.json()["code"]) == (status, code)
+
+
+def test_what_was_carried_out_and_cannot_be_read_again_is_one_commands_error(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    ann, bob = add(), add()
+    sent = {"commands": [item(one, "note", body={"text": "x"}) for one in (ann, bob)]}
+    key = {"Idempotency-Key": "k"}
+    assert statuses(api.post(BATCH, sent, headers=key)) == [200, 200]
+    broken_by_newer_code(bob)
+    again = api.post(BATCH, sent, headers=key)
+    assert statuses(again) == [200, 503]
+    assert again.json()["results"][0]["replayed"] is True
+
+
+def test_an_atomic_batch_names_the_place_of_what_cannot_be_read(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    ann, bob = add(), add()
+    broken_by_newer_code(bob)
+    stored = StorageEvent.objects.count()
+    sent = [item(one, "note", body={"text": "x"}) for one in (ann, bob)]
+    answer = api.post(BATCH, {"commands": sent, "atomic": True})
+    assert (answer.status_code, answer.json()["code"]) == (503, "newer_event")
+    assert answer.json()["index"] == 1
+    assert StorageEvent.objects.count() == stored
+
+
+def test_whatever_fails_in_one_command_is_logged_and_the_others_are_carried_out(
+    api: APIClient,
+    add: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("the secret of the rule")
+
+    monkeypatch.setattr(Candidate, "invite", fail)
+    url = add()
+    sent = [item(url, "invite"), item(url, "note", body={"text": "x"})]
+    answer = api.post(BATCH, {"commands": sent})
+    assert statuses(answer) == [500, 200]
+    assert answer.json()["results"][0]["problem"]["code"] == "internal_error"
+    assert b"secret" not in answer.content
+    assert [r.exc_info and str(r.exc_info[1]) for r in caplog.records] == ["the secret of the rule"]
+
+
+def test_items_are_counted_before_one_is_looked_at(api: APIClient) -> None:
+    refused = api.post(BATCH, {"commands": [0] * 300_000})
+    assert errors_of(refused) == [("/commands", "max_length")]
 
 
 def test_what_a_batch_does_not_know_is_refused_and_named(api: APIClient) -> None:

@@ -147,6 +147,7 @@ def test_nobody_by_that_id_was_never_there(api: APIClient, query: str) -> None:
         ("as_of=0000-01-01T00:00:00Z", [("/as_of", "unreadable_time")]),
         ("as_of=%D9%A2026-01-01T00:00:00Z", [("/as_of", "unreadable_time")]),
         ("as_of=yesterday", [("/as_of", "unreadable_time")]),
+        ("as_of=2026-01-01T00:00:60Z", [("/as_of", "unreadable_time")]),
         ("as_of=%00", [("/as_of", "unreadable_time")]),
         (f"as_of={'9' * 5000}", [("/as_of", "unreadable_time")]),
         ("known_at=1", [("/known_at", "unreadable_time")]),

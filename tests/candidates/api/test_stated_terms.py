@@ -25,6 +25,18 @@ def test_business_time_may_be_stated_by_who_may_backdate(backdater: APIClient) -
     assert event["recorded_at"] > "2026"
 
 
+@pytest.mark.parametrize(
+    "stated",
+    ["2017-01-01t00:00:00z", "2017-01-01T00:00:00-00:00", "2016-12-31t23:59:60.0000009z"],
+)
+def test_a_stated_time_is_read_as_rfc_3339_writes_it(backdater: APIClient, stated: str) -> None:
+    added = backdater.post(URL, ADD | {"occurred_at": stated})
+    (event,) = backdater.get(f"{added['Location']}history/").json()["results"]
+    assert event["occurred_at"] == "2017-01-01T00:00:00Z"
+    batch = {"commands": [{"command": "add", "body": ADD | {"occurred_at": stated}}]}
+    assert backdater.post(f"{URL}commands/", batch).json()["results"][0]["status"] == 201
+
+
 @pytest.mark.parametrize(("name", "body"), COMMANDS.items())
 def test_who_may_not_backdate_is_refused(
     api: APIClient, add: Callable[..., str], name: str, body: dict[str, Any]
@@ -56,6 +68,7 @@ def test_a_time_that_cannot_be_is_refused(
         ("2020-02-30T12:00:00Z", "invalid"),
         ("2020-02-29", "naive_time"),
         ("yesterday", "invalid"),
+        ("2020-02-29t12:00:60z", "invalid"),
         (1582977600, "invalid"),
         (None, "null"),
     ],
