@@ -28,7 +28,7 @@ from eventstore.domain.events import stream_id_of
 
 CommandName = Literal["add", "standby", "invite", "reject", "rescore", "note"]
 _OPTIONS: Mapping[CommandName, set[str]] = {
-    "add": set(),
+    "add": {"score"},
     "standby": set(),
     "invite": set(),
     "reject": {"reason", "note"},

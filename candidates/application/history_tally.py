@@ -68,8 +68,8 @@ class Tally:
         refused = self.outcomes[Outcome.REFUSED]
         if self._unreadable:
             return (
-                f"{_counted(self._unreadable, 'row')} could not be read. Mend them, and run again: "
-                "what is done is not done twice."
+                f"{_counted(self._unreadable, 'row')} could not be read. Mend the file and run "
+                "again: what is done is not done twice."
             )
         if refused and refused == self.outcomes.total() - self.outcomes[Outcome.IGNORED]:
             return f"Nothing was done: {_counted(refused, 'row')} refused."

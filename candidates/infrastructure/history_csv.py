@@ -106,24 +106,21 @@ class CsvRows:
         yield UnreadableRow(
             line=line,
             code=UNREADABLE,
-            detail=self._about(quote, line + index, len(swallowed)),
+            detail=self._about(quote, line, line + index, len(swallowed)),
             cells=self._named(cells),
         )
         yield from self._inside_of(line, self._rows_inside(taken[1 : index + 1], line + 1))
         self._lines.give_back(swallowed)
 
-    def _about(self, quote: Quote, line: int, swallowed: int) -> str:
-        where = f"A quote opens on line {line}"
+    def _about(self, quote: Quote, line: int, opened: int, swallowed: int) -> str:
+        where = "" if opened == line else f" on line {opened}"
         if swallowed:
-            lines = _named_lines(range(line + 1, line + 1 + swallowed))
+            lines = _named_lines(range(opened + 1, opened + 1 + swallowed))
             more = "" if quote.closed or self._lines.at_end() else " and more"
-            return f"{where} that would swallow {lines}{more}."
+            return f"A quote opens{where} that would swallow {lines}{more}."
         if quote.closed:
-            return (
-                f"On line {line} text follows a closing quote; "
-                "inside of quotes a quote is written twice."
-            )
-        return f"{where} that is never closed, or not before its cell is too long."
+            return f"Text follows a closing quote{where}; within quotes a quote is written twice."
+        return f"A quote opens{where} that is never closed, or not before its cell is too long."
 
     def _ambiguous(
         self, line: int, cells: list[str], inside: Mapping[int, list[str]]

@@ -57,11 +57,11 @@ def test_an_open_quote_refuses_its_row_and_names_what_it_would_swallow() -> None
     rows = read(HEADER + row(1) + row(2, '"Bob') + row(3, "Cid") + row(4, '"Dee" Dee') + row(5))
     assert taken(rows) == [(2, "1", "Ann"), (4, "3", "Cid"), (6, "5", "Ann")]
     assert refused(rows) == [
-        (3, "unreadable_row", "A quote opens on line 3 that would swallow lines 4 to 5."),
+        (3, "unreadable_row", "A quote opens that would swallow lines 4 to 5."),
         (
             5,
             "unreadable_row",
-            "On line 5 text follows a closing quote; inside of quotes a quote is written twice.",
+            "Text follows a closing quote; within quotes a quote is written twice.",
         ),
     ]
     # Enough of it is read to say whose row it is.
@@ -110,9 +110,9 @@ def csv_lines(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("body", "lines", "words"),
     [
-        (row(1) + row(2, '"Bob'), [3], "line 3 that is never closed"),
-        (row(1) + row(2, '"Bob')[:-1], [3], "line 3 that is never closed"),
-        (row(1) + b'"', [3], "line 3 that is never closed"),
+        (row(1) + row(2, '"Bob'), [3], "A quote opens that is never closed"),
+        (row(1) + row(2, '"Bob')[:-1], [3], "A quote opens that is never closed"),
+        (row(1) + b'"', [3], "A quote opens that is never closed"),
         (row(1, '"Bob') + row(2) + row(3), [2], "would swallow lines 3 to 4."),
         (row(1, '"Bob') + row(2), [2], "would swallow line 3."),
         (row(1, '"Bob') + b"\n\n" + row(2), [2], "would swallow lines 3 to 5."),
@@ -123,9 +123,9 @@ def csv_lines(text: str) -> list[str]:
             "opens on line 3 that would swallow lines 4 to 5.",
         ),
         (row(1, '"Bob') * 3, [2, 3, 4], "would swallow line 3."),
-        (row(1, '"Bob"x"') + row(2), [2], "text follows a closing quote"),
-        (b'"1"2' + row(1), [2], "text follows a closing quote"),
-        (row(1, '"Bob" '), [2], "text follows a closing quote"),
+        (row(1, '"Bob"x"') + row(2), [2], "Text follows a closing quote;"),
+        (b'"1"2' + row(1), [2], "Text follows a closing quote;"),
+        (row(1, '"Bob" '), [2], "Text follows a closing quote;"),
         (row(1, "x" * 140_000), [2], "too long"),
         (row(1, '"' + "x" * 140_000 + '"'), [2], "too long"),
         (row(1, '"' + "x\n" * 70_000), [2], "and more"),

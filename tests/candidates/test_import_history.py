@@ -37,6 +37,7 @@ SUMMARY = [
     "11 rows, 5 events stored",
     "added 2, standby 1, invited 1, rejected 1, refused 5, ignored 1",
 ]
+CASES = HERE.parent.parent.parent / "shared" / "cases"
 HIRING = HERE.parent.parent.parent / "shared" / "data"
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -181,7 +182,7 @@ def test_another_system_with_the_same_keys_is_another_stream(tmp_path: Path) -> 
 
 
 ONE_UNREADABLE = (
-    "1 row could not be read. Mend them, and run again: what is done is not done twice."
+    "1 row could not be read. Mend the file and run again: what is done is not done twice."
 )
 APPLY = b"D,apply,2020-01-01T08:00:00+00:00,desk,9,d@example.org"
 
@@ -407,6 +408,71 @@ def test_a_run_of_which_a_rule_refuses_every_row_has_not_succeeded(tmp_path: Pat
     assert problem == "Nothing was done: 2 rows refused."
 
 
+@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the project")
+def test_quotes_swallow_nobody(tmp_path: Path) -> None:
+    report = tmp_path / "r.csv"
+    lines, problem = ended(CASES / "quotes.csv", CASES / "map.json", report=report)
+    assert lines == [
+        "10 rows, 7 events stored",
+        "added 7, standby 0, invited 0, rejected 0, refused 3, ignored 0",
+    ]
+    assert problem is not None
+    assert problem.startswith("3 rows could not be read")
+    assert report_of(report) == [
+        (n, key, "unreadable_row") for n, key in ((3, "2"), (5, "4"), (10, "9"))
+    ]
+    assert "would swallow lines 4 to 5" in report.read_text()
+    names = {row["external_id"]: row["profile"]["name"] for row in rows()}
+    assert names == {
+        "1": "Ann",
+        "3": "Cid",
+        "5": "Eve",
+        "6": "5'11\" Fay",
+        "7": "Gus",
+        "10": "Joe",
+        "8": 'Hal \\"quoted\\"',
+    }
+
+
+def test_dates_of_one_row_become_events_in_their_order(tmp_path: Path) -> None:
+    map_file, people = tmp_path / "map.json", tmp_path / "people.csv"
+    plain = {
+        "stream": "id",
+        "dates": {
+            "declined": {"command": "reject", "reason": {"column": "why"}, "note": "why"},
+            "talked": [{"command": "note", "text": ["why", "id"]}, {"command": "invite"}],
+            "applied": {"command": "add"},
+        },
+        "date_format": "%d.%m.%Y",
+        "time_zone": "UTC",
+        "score": 80,
+    }
+    map_file.write_text(json.dumps(plain))
+    people.write_text(
+        "id,applied,talked,declined,why\n"
+        "1,01.02.2024,03.02.2024,02.02.2024,withdrew\n"
+        "2,01.02.2024,,,\n"
+        "3,,,,\n"
+        "4,01.02.2024,yesterday,,\n"
+    )
+    lines, problem = ended(people, map_file)
+    assert lines == [
+        "7 outcomes of 4 rows, 4 events stored",
+        "added 2, standby 0, invited 0, rejected 1, refused 2, ignored 1, noted 1",
+    ]
+    assert problem == ONE_UNREADABLE
+    stored = StorageEvent.objects.order_by("stream_id", "version")
+    kinds = Counter((event.event_type, event.occurred_at.day) for event in stored)
+    assert kinds == {
+        ("candidate.added", 1): 2,
+        ("candidate.rejected", 2): 1,
+        ("candidate.noted", 3): 1,
+    }
+    before = log()
+    ended(people, map_file)
+    assert log() == before
+
+
 def test_rows_that_cannot_be_read_are_named_with_line_and_row(tmp_path: Path) -> None:
     err = io.StringIO()
     quotes = written(tmp_path, APPLY, b"", b'E,apply,2020-01-01T08:00:00+00:00,desk,9,"m', b"F")
@@ -421,12 +487,12 @@ def test_rows_that_cannot_be_read_are_named_with_line_and_row(tmp_path: Path) ->
             stderr=err,
         )
     assert err.getvalue().splitlines()[-2:] == [
-        "line 4 (row 2): A quote opens on line 4 that would swallow line 5.",
+        "line 4 (row 2): A quote opens that would swallow line 5.",
         "line 5 (row 3): The row has 1 columns, the header 6.",
     ]
     with report.open(newline="") as file:
         assert [tuple(row.values()) for row in csv.DictReader(file)] == [
-            ("4", "E", "unreadable_row", "A quote opens on line 4 that would swallow line 5."),
+            ("4", "E", "unreadable_row", "A quote opens that would swallow line 5."),
             ("5", "F", "missing_column", "The row has 1 columns, the header 6."),
         ]
 
