@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, TypeAlias
 
 from rest_framework.exceptions import APIException, ParseError
@@ -12,6 +12,9 @@ from eventstore.domain.content import MAX_DEPTH, MAX_INTEGER_BITS
 from eventstore.domain.exceptions import InvalidValue
 
 MAX_BODY_BYTES = 1024 * 1024
+DEEPEST = 500
+"""Levels of lists and objects that are read. Python's own limit depends on its version: 3.12 and
+later read thousands, on which what works through a body level by level would fail."""
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[][{}]')
 
@@ -38,20 +41,23 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
+        sent = stream.read(MAX_BODY_BYTES + 1)
+        if len(sent) > MAX_BODY_BYTES:
             raise BodyTooLarge
         try:
-            text = body.decode("utf-8-sig")
+            text = sent.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ParseError(f"The body is not UTF-8: see its byte {error.start}.") from None
         try:
             try:
-                return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+                body = json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+                _limit_depth(body, text)
+                return body
             except _Duplicate:
                 # Anew and with the path, which takes too long for every body; what stands behind
                 # the key may be no JSON.
                 pairs = json.loads(text, parse_int=_integer, object_pairs_hook=_Pairs)
+                _limit_depth(pairs, text)
                 raise _duplicate_key(pairs) from None
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
@@ -109,6 +115,27 @@ def _duplicate_key(body: Any) -> InvalidValue:
             seen.add(key)
         waiting += [((key, way), item) for key, item in reversed(pairs) if isinstance(item, list)]
     raise AssertionError  # one of the objects has a key twice
+
+
+def _limit_depth(body: Any, text: str) -> None:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    level = [body]
+    for _ in range(DEEPEST + 1):
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return
+        level = [inner for one in level for inner in _inside(one)]
+    raise _too_deep(text)
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    match value:
+        case dict():
+            return value.values()
+        case _Pairs():
+            return (item for _, item in value)
+    return value
 
 
 def _too_deep(text: str) -> InvalidValue:
