@@ -28,6 +28,7 @@ from eventstore.domain.exceptions import (
     StaleVersion,
     UndecodableEvent,
 )
+from recruitment.problem import title
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
 def problem(status: int, *, code: str, detail: str, **members: Any) -> dict[str, Any]:
     return {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": title(status),
         "status": status,
         "code": code,
         "detail": detail,

@@ -1,14 +1,22 @@
 """The shapes of errors, as the OpenAPI document describes them."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
+_RFC_9110 = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Python calls them so from 3.13 on; an answer is the same whatever runs it."""
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
 _ID = {"type": "string", "format": "uuid"}
 _TIME = {"type": "string", "format": "date-time"}
 _VERSION = {"type": "integer", "minimum": 1}
 _POSITION = {"type": "integer", "minimum": 0}
 _STATUS = {"$ref": "#/components/schemas/Status"}
+
+
+def title(status: int) -> str:
+    return _RFC_9110.get(status) or HTTPStatus(status).phrase
+
 
 PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from recruitment.errors import CONTENT_TYPE, problem
-from recruitment.problem import MEMBERS, PROBLEM, VALUE
+from recruitment.problem import MEMBERS, PROBLEM, VALUE, title
 
 _ID = "0190a000-0000-7000-8000-000000000001"
 _KEY = "7c9e6679-7425-50de-944b-e07fc1f90ae7"
@@ -49,7 +48,7 @@ class Problem:
         }
         content = {"schema": {"$ref": schema}, "examples": examples}
         return {
-            "description": f"{HTTPStatus(self.status).phrase}. {self.description}",
+            "description": f"{title(self.status)}. {self.description}",
             "headers": {**self.headers, **headers},
             "content": {CONTENT_TYPE: content},
         }
