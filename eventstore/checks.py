@@ -11,7 +11,10 @@ from eventstore import wiring
 
 
 def check_log_guards(databases: Sequence[str] | None, **_: Any) -> list[checks.CheckMessage]:
-    """One warning for each trigger and property of the table that is missing or weakened."""
+    """One warning for each trigger and property of the table that is missing or weakened.
+
+    And one for each file of an SQLite database that others than its owner may read or write.
+    """
     messages: list[checks.CheckMessage] = []
     for alias in databases or ():
         try:
@@ -27,5 +30,14 @@ def check_log_guards(databases: Sequence[str] | None, **_: Any) -> list[checks.C
                 id="eventstore.W001",
             )
             for name in missing
+        ]
+        messages += [
+            checks.Warning(
+                f"Others than its owner have rights to {file} (mode {mode:o}).",
+                hint=f"Run `chmod 600 {file}`, unless they are meant to have them.",
+                obj=alias,
+                id="eventstore.W002",
+            )
+            for file, mode in wiring.files_open_to_others(connections[alias])
         ]
     return messages

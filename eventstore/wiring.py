@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +84,7 @@ from eventstore.infrastructure.messaging.local import (
 from eventstore.infrastructure.messaging.message import cloud_event, decode, encode, redacted
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
+from eventstore.infrastructure.private_files import open_to_others
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
@@ -227,6 +229,13 @@ def show(name: str, events: Sequence[RecordedEvent]) -> None:
 def missing_log_guards(connection: BaseDatabaseWrapper) -> list[str]:
     """What keeps the log append-only and its reading exact, and is not in place; by name."""
     return [guard.name for guard in missing_guards(connection)]
+
+
+def files_open_to_others(connection: BaseDatabaseWrapper) -> list[tuple[Path, int]]:
+    """Files of an SQLite database that others than its owner have rights to, with their modes."""
+    if connection.vendor != "sqlite":
+        return []
+    return list(open_to_others(connection.settings_dict["NAME"]))
 
 
 def verification(

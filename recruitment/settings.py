@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
 from eventstore.application.naming import checked_name
+from eventstore.infrastructure.private_files import PrivateConnection
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -246,6 +247,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                "factory": PrivateConnection,
             },
         }
     if engine == "django.db.backends.postgresql":

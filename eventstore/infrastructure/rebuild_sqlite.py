@@ -6,7 +6,6 @@ is dropped is overwritten page by page, which takes long; the old one is emptied
 An index cannot be renamed: it is made under a passing name for the swap, and under its own after.
 """
 
-import fcntl
 import os
 import re
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.core.files import locks
 from django.db import OperationalError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
@@ -26,6 +26,7 @@ from eventstore.domain.exceptions import ReplayRunning
 from eventstore.infrastructure import log
 from eventstore.infrastructure.driver import TABLE
 from eventstore.infrastructure.own_connection import own_connection
+from eventstore.infrastructure.private_files import close_to_others
 from eventstore.infrastructure.streams import BATCH_SIZE, StreamReader, UnreadableStream
 from eventstore.infrastructure.tables import ProjectionTable
 
@@ -176,12 +177,11 @@ class _Insert:
 def _alone() -> Iterator[None]:
     """The lock goes with the process, however that ends; the file stays, and means nothing."""
     path = Path(f"{connection.settings_dict['NAME']}.replay")
+    close_to_others(path)
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not locks.lock(file, locks.LOCK_EX | locks.LOCK_NB):
             file.seek(0)
-            raise ReplayRunning(holder=file.read().strip() or "it has just begun") from error
+            raise ReplayRunning(holder=file.read().strip() or "it has just begun")
         file.truncate(0)
         file.write(f"process {os.getpid()}, since {timezone.now():%Y-%m-%d %H:%M:%S %Z}")
         file.flush()

@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from eventstore.infrastructure.private_files import close_to_others
+
 APPLICATION_ID = int.from_bytes(b"demo", "big")
 
 
@@ -12,12 +14,13 @@ class ForeignDatabase(Exception):
 
 
 def claim(path: Path) -> None:
-    """Make the database, or make sure that the demo made it.
+    """Make the database, or make sure that the demo made it; only its owner can read it then.
 
     Raises ForeignDatabase; the file is then as it was.
     """
     new = not path.exists() or not path.stat().st_size
     if new:
+        close_to_others(path)
         _set(path, "application_id", APPLICATION_ID)
         return
     try:
@@ -26,6 +29,7 @@ def claim(path: Path) -> None:
         raise ForeignDatabase(f"{path} cannot be read as a database: {error}.") from error
     if not marked:
         raise ForeignDatabase(f"{path} was not made by the demo, which does not write into it.")
+    close_to_others(path)
 
 
 def is_loaded(path: Path) -> bool:

@@ -61,9 +61,12 @@ def test_a_secret_that_others_could_read_is_closed_to_them(tmp_path: Path) -> No
 def test_a_database_is_its_own_from_when_it_was_made(tmp_path: Path) -> None:
     path = tmp_path / "demo.sqlite3"
     database.claim(path)
+    assert path.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t (i)")
+    path.chmod(0o644)
     database.claim(path)
+    assert path.stat().st_mode & 0o777 == 0o600
     assert not database.is_loaded(path)
     database.mark_loaded(path)
     assert database.is_loaded(path)
