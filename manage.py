@@ -2,12 +2,10 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
-
-from recruitment.demo import environment
-
 if __name__ == "__main__":
+    try:
+        from recruitment.startup import run_command
+    except ModuleNotFoundError as error:
+        sys.exit(f"Error: {error}: run `.venv/bin/python manage.py`, as the README installs it.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recruitment.settings")
-    if sys.argv[1:2] == ["demo"]:
-        environment.prepare()
-    execute_from_command_line(sys.argv)
+    run_command(sys.argv)

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
 from csp.constants import NONE, SELF
@@ -16,7 +18,18 @@ from redis import ConnectionPool
 from eventstore.application.naming import checked_name
 from eventstore.infrastructure.private_files import PrivateConnection
 
-env = environ.Env()
+
+class Env(environ.Env):  # type: ignore[misc]
+    """Takes values as they are, so that none that begins with $ becomes its default unsaid."""
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        value = self.ENVIRON.get(var, "")
+        if value.startswith("$"):
+            return self.parse_value(value, cast)
+        return super().get_value(var, cast, *args, **kwargs)
+
+
+env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -58,7 +71,22 @@ if not PERSONAL_DATA_KEYS:
         "PERSONAL_DATA_KEYS is not set. Set it to 32 random bytes in base64, for example from "
         "`openssl rand -base64 32`, and keep a copy: without it personal data cannot be read."
     )
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+
+def allowed_host(text: str) -> str:
+    """As a request can name it: Django compares with nothing else, and would refuse every call."""
+    if not re.fullmatch(r"\*|\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", text):
+        raise ImproperlyConfigured(
+            f"ALLOWED_HOSTS has {text!r}; each is a name or an address such as example.org, "
+            ".example.org, 192.0.2.7 or [2001:db8::7], without scheme, port and path."
+        )
+    return text
+
+
+ALLOWED_HOSTS: list[str] = [
+    allowed_host(text.strip())
+    for text in env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+]
 
 
 def score_threshold(text: str) -> float:
@@ -255,6 +283,10 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
         # own price of a page is that of a turning disk: with it, lists walk past a hundred
         # thousand rows rather than look up the few that an index knows.
         options = {"prepare_threshold": 0, "options": "-c random_page_cost=1.1"}
+        if not url.get("NAME") and "service" not in url.get("OPTIONS", {}):
+            raise ImproperlyConfigured(
+                "DATABASE_URL names no database of the server (postgres://user:password@host/name)."
+            )
         return url | {"OPTIONS": {**options, **url.get("OPTIONS", {})}}
     raise ImproperlyConfigured(
         f"DATABASE_URL names {engine}; the event store runs on PostgreSQL "
@@ -262,10 +294,23 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def database_url(default: str) -> dict[str, Any]:
+    try:
+        with warnings.catch_warnings():
+            # Of a scheme that it does not know, which `database` refuses.
+            warnings.simplefilter("ignore")
+            parsed: dict[str, Any] = env.db("DATABASE_URL", default=default)
+    except ValueError:
+        # Its text is not shown: a password may stand in it.
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read: it is postgres://user:password@host:port/name or "
+            "sqlite:////path, with what is special in a password percent-encoded."
+        ) from None
+    return parsed
+
+
 DATABASES = {
-    "default": database(
-        env.db("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
-    )
+    "default": database(database_url(f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")),
 }
 # Where `manage.py eventstore_schema` keeps what every version of every event looks like.
 EVENT_SCHEMAS = BASE_DIR / "recruitment" / "docs" / "events.schema.json"
@@ -284,8 +329,20 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 LANGUAGE_CODE = "en-us"
+
+
+def time_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    # What is no name may be a folder of the zones, or lie outside of it.
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ImproperlyConfigured(
+            f"TIME_ZONE is {name!r}; it is a name of the IANA time zones, such as Europe/Vienna."
+        ) from None
+
+
 # What people are shown. Everything stored and sent is UTC.
-TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = time_zone(env.str("TIME_ZONE", default="UTC"))
 USE_TZ = True
 FORMAT_MODULE_PATH = ["recruitment.formats"]
 

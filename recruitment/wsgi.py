@@ -2,5 +2,8 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from recruitment.startup import NOT_BOOTED, told_in_one_line
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recruitment.settings")
-application = get_wsgi_application()
+with told_in_one_line(code=NOT_BOOTED):
+    application = get_wsgi_application()

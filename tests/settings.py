@@ -3,11 +3,18 @@
 import os
 import tempfile
 
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 50)
 os.environ.setdefault("PERSONAL_DATA_KEYS", "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI=")
 
-from recruitment.settings import *  # noqa: F403
-from recruitment.settings import DATABASES, REST_FRAMEWORK
+try:
+    from recruitment.settings import *  # noqa: F403
+    from recruitment.settings import DATABASES, REST_FRAMEWORK
+except ImproperlyConfigured as error:
+    # In one line, and not by the traceback of a plugin.
+    raise pytest.UsageError(str(error)) from error
 
 # A hash that is cheap to make: nobody attacks these passwords.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,28 +1,40 @@
 """The settings that the demo brings along, so that it starts where nothing is set.
 
-Used by manage.py before Django is there: standard library only.
+Used before there are settings.
 """
 
 import base64
 import os
 import secrets
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
+
+from django.core.files import locks
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATABASE = BASE_DIR / "demo.sqlite3"
 SECRET = BASE_DIR / "demo.secret"
+_held: list[IO[str]] = []
+"""Open for as long as the process lives, and the lock with it."""
 
 
 def prepare() -> None:
     """Put the demo's own database and secrets in place of whatever the environment names.
 
-    Exits with one line where they cannot be written.
+    Exits with one line where they cannot be written, or another demo runs on them: a second one
+    would draw new passwords, and those of the first would no longer work.
     """
     try:
         kept = secrets_in(SECRET)
+        file = SECRET.open()
+        if not locks.lock(file, locks.LOCK_EX | locks.LOCK_NB):
+            raise SystemExit(f"Error: a demo runs already in {BASE_DIR}: use it, or stop it first.")
+        _held.append(file)
     except OSError as error:
-        raise SystemExit(f"The demo keeps its secrets in {SECRET}: {error.strerror}.") from error
+        raise SystemExit(
+            f"Error: the demo keeps its secrets in {SECRET}: {error.strerror}."
+        ) from error
     os.environ |= {
         **kept,
         "DATABASE_URL": f"sqlite:///{quote(str(DATABASE))}",
@@ -42,7 +54,7 @@ def secrets_in(path: Path) -> dict[str, str]:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with open(descriptor, "r+", encoding="ascii") as file:
-        os.fchmod(descriptor, 0o600)
+        os.chmod(path, 0o600)
         kept = dict(line.split("=", 1) for line in file.read().split())
         if not kept:
             kept = {

@@ -132,15 +132,31 @@ def test_it_starts_where_nothing_is_set_and_keeps_what_is_there(checkout: Path) 
         assert "swagger" in _get(demo, "/api/v1/docs/")
         assert _get(demo, "/static/admin/css/base.css")
         assert _added(demo, "Newcomer") == 201
+        open_now = {path.name: path.stat().st_mode & 0o777 for path in checkout.glob("demo.*")}
+        assert open_now == dict.fromkeys(
+            ("demo.secret", "demo.sqlite3", "demo.sqlite3-shm", "demo.sqlite3-wal"), 0o600
+        )
         demo.process.send_signal(signal.SIGINT)
         said, errors = demo.process.communicate(timeout=30)
         assert demo.process.returncode == 0
         assert (said, errors) == ("\nStopped. The next start goes on from here.\n", "")
-    assert (checkout / "demo.secret").stat().st_mode & 0o777 == 0o600
+    kept = {path.name: path.stat().st_mode & 0o777 for path in checkout.glob("demo.*")}
+    assert kept == {"demo.secret": 0o600, "demo.sqlite3": 0o600}
     with _running(checkout) as again:
         assert "The demo has 501 candidates." in again.welcome
         assert again.password("viewer") != demo.password("viewer")
         assert "/admin/logout/" in _logged_in(again, "viewer")
+
+
+def test_a_second_demo_leaves_the_first_one_alone(checkout: Path) -> None:
+    with _running(checkout) as demo:
+        second = subprocess.run(**_command(checkout), timeout=120, check=False)
+        assert second.returncode == 1
+        assert second.stdout == ""
+        assert second.stderr == (
+            f"Error: a demo runs already in {checkout}: use it, or stop it first.\n"
+        )
+        assert "/admin/logout/" in _logged_in(demo, "recruiter")
 
 
 def test_a_taken_port_is_told_in_one_line_before_anything_is_done(checkout: Path) -> None:

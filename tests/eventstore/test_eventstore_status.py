@@ -287,16 +287,6 @@ def text_of_status() -> str:
     return out.getvalue()
 
 
-def test_without_tables_it_says_so() -> None:
-    call_command("migrate", "candidates", "zero", verbosity=0)
-    call_command("migrate", "eventstore", "zero", verbosity=0)
-    try:
-        with pytest.raises(CommandError, match="cannot be asked"):
-            status()
-    finally:
-        call_command("migrate", verbosity=0)
-
-
 def test_other_databases_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "vendor", "oracle")
     with pytest.raises(CommandError, match="runs on PostgreSQL and SQLite"):

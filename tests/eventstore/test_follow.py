@@ -139,16 +139,6 @@ def test_other_databases_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         follow("--once")
 
 
-def test_without_tables_it_says_so() -> None:
-    call_command("migrate", "candidates", "zero", verbosity=0)
-    call_command("migrate", "eventstore", "zero", verbosity=0)
-    try:
-        with pytest.raises(CommandError, match="cannot be asked"):
-            follow("--once")
-    finally:
-        call_command("migrate", verbosity=0)
-
-
 def test_it_leaves_the_signals_as_they_were() -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     follow("--once")

@@ -252,17 +252,6 @@ def test_a_key_that_is_made_while_its_stream_is_erased_is_destroyed() -> None:
         assert [one.event for one in event_store().read_stream(id)[1:]] in ([], [noted(text="")])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_without_tables_keys_cannot_be_rotated() -> None:
-    call_command("migrate", "candidates", "zero", verbosity=0)
-    call_command("migrate", "eventstore", "zero", verbosity=0)
-    try:
-        with pytest.raises(CommandError, match="The keys cannot be read"):
-            rotate()
-    finally:
-        call_command("migrate", verbosity=0)
-
-
 def test_a_personal_field_needs_a_default() -> None:
     class Named(DomainEvent):
         event_type: ClassVar[str] = "test.named"

@@ -323,16 +323,6 @@ def test_a_url_that_the_client_does_not_understand_is_refused(url: str, words: s
         publish("--once")
 
 
-def test_without_tables_it_says_so(relayed: MemoryBus) -> None:
-    call_command("migrate", "candidates", "zero", verbosity=0)
-    call_command("migrate", "eventstore", "zero", verbosity=0)
-    try:
-        with pytest.raises(CommandError, match="cannot be asked"):
-            publish("--once")
-    finally:
-        call_command("migrate", verbosity=0)
-
-
 def test_a_broker_that_cannot_be_reached_is_told_by_what_and_not_where() -> None:
     append()
     with (

@@ -101,6 +101,26 @@ def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
         ({"SCORE_THRESHOLD": ""}, "SCORE_THRESHOLD is ''"),
         ({"SCORE_THRESHOLD": "nan"}, "SCORE_THRESHOLD is 'nan'"),
         ({"SCORE_THRESHOLD": "100.5"}, "SCORE_THRESHOLD is '100.5'"),
+        ({"SCORE_THRESHOLD": "-1"}, "SCORE_THRESHOLD is '-1'"),
+        ({"SCORE_THRESHOLD": "$nothing"}, "SCORE_THRESHOLD is '$nothing'"),
+        ({"DEBUG": "$perhaps"}, "DEBUG is '$perhaps'; it is true or false"),
+        ({"TIME_ZONE": "Mars/Olympus"}, "TIME_ZONE is 'Mars/Olympus'; it is a name of the IANA"),
+        ({"TIME_ZONE": ""}, "TIME_ZONE is ''"),
+        ({"TIME_ZONE": "Europe"}, "TIME_ZONE is 'Europe'"),
+        ({"TIME_ZONE": "../../etc/passwd"}, "TIME_ZONE is '../../etc/passwd'"),
+        ({"TIME_ZONE": "/etc/localtime"}, "TIME_ZONE is '/etc/localtime'"),
+        ({"ALLOWED_HOSTS": "example.org,https://b.org"}, "ALLOWED_HOSTS has 'https://b.org'; each"),
+        ({"ALLOWED_HOSTS": "example.org:8000"}, "ALLOWED_HOSTS has 'example.org:8000'"),
+        ({"ALLOWED_HOSTS": "example.org/"}, "ALLOWED_HOSTS has 'example.org/'"),
+        ({"ALLOWED_HOSTS": "*.example.org"}, "ALLOWED_HOSTS has '*.example.org'"),
+        ({"ALLOWED_HOSTS": "one.org two.org"}, "ALLOWED_HOSTS has 'one.org two.org'"),
+        ({"DATABASE_URL": "postgres://u:s3cret@host:port/name"}, "DATABASE_URL cannot be read"),
+        ({"DATABASE_URL": "postgres://u:s3cret@[::1/name"}, "DATABASE_URL cannot be read"),
+        (
+            {"DATABASE_URL": "postgres://u:s3cret@host"},
+            "DATABASE_URL names no database of",
+        ),
+        ({"DATABASE_URL": "$nothing"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL names django.db.backends.mysql"),
         ({"DATABASE_URL": "name"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": ""}, "DATABASE_URL names no database"),
@@ -140,6 +160,18 @@ def test_what_will_not_do_is_named_before_anything_starts(
     assert refused.returncode != 0
     assert f"ImproperlyConfigured: {words}" in refused.stderr
     assert "s3cret" not in refused.stderr
+
+
+def test_hosts_are_named_as_requests_name_them() -> None:
+    hosts = "example.org, .example.net,192.0.2.7,[2001:db8::7],*"
+    assert start("ALLOWED_HOSTS", **NEEDED, ALLOWED_HOSTS=hosts).stdout == (
+        "['example.org', '.example.net', '192.0.2.7', '[2001:db8::7]', '*']\n"
+    )
+
+
+def test_a_secret_may_begin_with_any_character() -> None:
+    secret = "$" + "x" * 50
+    assert start("SECRET_KEY", **{**NEEDED, "SECRET_KEY": secret}).stdout == f"{secret}\n"
 
 
 @pytest.mark.django_db

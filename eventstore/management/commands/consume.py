@@ -4,7 +4,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 
 from eventstore import wiring
 from eventstore.application.ports import FeedUnavailable, NotReceived
@@ -84,8 +83,6 @@ class Command(BaseCommand):
                 end = "stopped" if stopped() else "done"
         except (AnotherLog, FeedUnavailable, ImproperlyConfigured, NotReceived) as error:
             raise CommandError(str(error)) from error
-        except Error as error:
-            raise CommandError(f"The database cannot be asked: {error}".strip()) from error
         kept = wiring.checkpoints().all()
         told = ", ".join(f"{name} at {kept[name].received}" for name in wanted)
         self.stdout.write(f"{end}: {told}")

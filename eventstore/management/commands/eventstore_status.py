@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connection
+from django.db import connection
 from django.utils import timezone
 
 from eventstore import wiring
@@ -41,8 +41,6 @@ class Command(BaseCommand):
             publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
         except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
-        except Error as error:
-            raise CommandError(f"The log cannot be asked: {error}".strip()) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text
         self.stdout.write(show(status, missing, projections, publisher, consumer, now))

@@ -3,7 +3,6 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 
 from eventstore import wiring
 from eventstore.domain.exceptions import (
@@ -52,8 +51,6 @@ class Command(BaseCommand):
             UnsafeLogRead,
         ) as error:
             raise CommandError(str(error)) from error
-        except Error as error:
-            raise CommandError(f"The database cannot be asked: {error}".strip()) from error
         positions = ", ".join(
             f"{name} at {checkpoint.position}"
             for name, checkpoint in wiring.checkpoints().all().items()

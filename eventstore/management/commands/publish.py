@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 
 from eventstore import wiring
 from eventstore.application.naming import checked_name
@@ -70,8 +69,6 @@ class Command(BaseCommand):
             UnsafeLogRead,
         ) as error:
             raise CommandError(str(error)) from error
-        except Error as error:
-            raise CommandError(f"The database cannot be asked: {error}".strip()) from error
         self.stdout.write(f"{end}: {group or CHECKPOINT} at {position}")
 
 

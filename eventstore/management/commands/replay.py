@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error, connection
+from django.db import connection
 from tqdm import tqdm
 
 from eventstore import wiring
@@ -113,10 +113,6 @@ class Command(BaseCommand):
             wiring.WorkerDied,
         ) as error:
             raise CommandError(str(error)) from error
-        except Error as error:
-            # What comes behind the first line may quote somebody's data.
-            reason = str(error).partition("\n")[0]
-            raise CommandError(f"The database refused: {reason}") from error
 
     def _replay(self, names: list[str], workers: int, batch_size: int) -> None:
         started = time.monotonic()

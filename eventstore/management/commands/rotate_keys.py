@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
 
 from eventstore import wiring
 
@@ -16,10 +15,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        try:
-            rotated = wiring.rotate_keys()
-        except Error as error:
-            raise CommandError(f"The keys cannot be read: {error}".strip()) from error
+        rotated = wiring.rotate_keys()
         self.stdout.write(
             f"rotated {rotated.anew} keys, {rotated.kept} were under the newest key already"
         )

@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
-from django.db import OperationalError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -72,8 +71,6 @@ class Command(BaseCommand):
                 database.mark_loaded(DATABASE)
         except database.ForeignDatabase as error:
             raise CommandError(f"{error} Move it away and start again.") from error
-        except OperationalError as error:
-            raise CommandError(f"{DATABASE}: {error}.") from error
         except DomainError as error:
             raise CommandError(
                 f"An earlier start left {DATABASE} half loaded, and it cannot be completed: "

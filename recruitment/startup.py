@@ -1,0 +1,97 @@
+"""Mistakes that keep a process from starting, each told in one line and not by a traceback.
+
+Used by manage.py and by the modules that servers import. `recruitment.settings` says what is wrong
+with a setting; what is wrong with the database is put into words here.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+from django.core.management.base import CommandParser, handle_default_options
+from django.db import Error, OperationalError, ProgrammingError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from recruitment.demo import environment
+
+OURS = ("candidates", "eventstore", "recruitment", "tests")
+FAILED = 1
+NOT_BOOTED = 3
+"""Tells gunicorn that a worker cannot start, and that starting it again would not help."""
+
+
+def run_command(argv: Sequence[str]) -> None:
+    """Runs a command of `manage.py`. `--traceback` shows what an error's line leaves out."""
+    with told_in_one_line(traceback="--traceback" in argv):
+        if argv[1:2] == ["demo"]:
+            environment.prepare()
+        if argv[1:2] == ["runserver"]:
+            _reach_database(argv[2:])
+        execute_from_command_line(list(argv))
+
+
+@contextmanager
+def told_in_one_line(*, code: int = FAILED, traceback: bool = False) -> Iterator[None]:
+    """Ends the process with this exit code, and one line on stderr, where the block fails.
+
+    Only for a setting that will not do, and for what the database says; whatever else is raised is
+    a mistake of the code, and passes through.
+    """
+    try:
+        yield
+    except (ImproperlyConfigured, Error, ModuleNotFoundError) as error:
+        if traceback or (isinstance(error, ModuleNotFoundError) and _ours(error.name)):
+            raise
+        sys.stderr.write(f"Error: {_told(error)}\n")
+        raise SystemExit(code) from error
+
+
+def _told(error: Exception) -> str:
+    match error:
+        case Error():
+            return _of_database(error)
+        case ModuleNotFoundError():
+            return f"{error}: install what requirements.txt lists."
+    return str(error)
+
+
+def _ours(module: str | None) -> bool:
+    return module is None or module.partition(".")[0] in OURS
+
+
+def _reach_database(options: Sequence[str]) -> None:
+    """Before the autoreloader, which shows a failure as a traceback and waits for other code."""
+    parser = CommandParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--settings")
+    parser.add_argument("--pythonpath")
+    known, _ = parser.parse_known_args(options)
+    handle_default_options(known)
+    connection.ensure_connection()
+
+
+def _of_database(error: Error) -> str:
+    # What comes behind the first line may quote somebody's data.
+    reason = str(error).strip().partition("\n")[0].rstrip(".:, ")
+    if isinstance(error, OperationalError | ProgrammingError) and (unapplied := _unapplied()):
+        return (
+            f"The database lacks {unapplied} migrations of this version ({reason}): "
+            "run `manage.py migrate` first."
+        )
+    if connection.vendor == "sqlite":
+        return f"The database {connection.settings_dict['NAME']} refused: {reason}."
+    if isinstance(error, OperationalError) and getattr(error.__cause__, "sqlstate", None) is None:
+        return f"The database cannot be reached: {reason}."
+    return f"The database refused: {reason}."
+
+
+def _unapplied() -> int:
+    """How many migrations the database lacks; 0 where it cannot be asked."""
+    try:
+        # What failed may have left its transaction open.
+        connection.close()
+        executor = MigrationExecutor(connection)
+        return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except Error:
+        return 0
