@@ -119,7 +119,7 @@ class HistoryMap:
                 column: _rules(rules, plain, f"dates: {column}", column=column)
                 for column, rules in dates.items()
             },
-            profile={key: Text.parse(value, key) for key, value in profile.items()},
+            profile={key: Text.parse(value, f"profile: {key}") for key, value in profile.items()},
             clock=Clock.parse(plain),
             system=system,
         )
@@ -174,17 +174,22 @@ class HistoryMap:
         return steps
 
     def looks_like_a_row(self, cells: Mapping[str, str]) -> bool:
-        """Whether these cells have a key and a time, as prose in a cell will hardly have."""
+        """Whether there is a key, and a time or an activity that the map names.
+
+        Prose in a cell will hardly have them in their columns.
+        """
         if not self.key_of(cells):
             return False
-        times = {rule.occurred_at for rule in self._all_rules}
-        for time in times:
-            try:
-                self.clock.time_of(time.of(cells))
-            except BadRow:
-                continue
+        if self.activity and cells.get(self.activity) in self.rules:
             return True
-        return False
+        return any(self._has_time(time, cells) for time in {r.occurred_at for r in self._all_rules})
+
+    def _has_time(self, time: Text, cells: Mapping[str, str]) -> bool:
+        try:
+            self.clock.time_of(time.of(cells))
+        except BadRow:
+            return False
+        return True
 
     def _asked(self, row: Mapping[str, str]) -> list[tuple[str, Rule]]:
         activity = row[self.activity] if self.activity else ""

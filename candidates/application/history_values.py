@@ -64,6 +64,8 @@ class Score:
     columns: tuple[str, ...] = ()
     factor: float = 1.0
     maximum: float = 100.0
+    decimal: str = "."
+    """What stands before tenths: a point or a comma."""
     constant: float = 0.0
 
     @classmethod
@@ -84,15 +86,19 @@ class Score:
             if not 0 <= constant <= 100:
                 raise InvalidMap(f"{where}: constant is not from 0 to 100.")
             return cls(constant=constant)
-        refuse_unknown(plain, {"column", "columns", "factor", "maximum"}, where)
+        refuse_unknown(plain, {"column", "columns", "factor", "maximum", "decimal"}, where)
         if "columns" in plain:
             columns = Text.parse(plain["columns"], f"{where}: columns").columns
             if not columns:
                 raise InvalidMap(f"{where}: columns is not a list of columns.")
         else:
             columns = (text_at(plain, "column", where=f"{where}: "),)
+        decimal = plain.get("decimal", ".")
+        if decimal not in (".", ","):
+            raise InvalidMap(f"{where}: decimal is a point or a comma.")
         return cls(
             columns=columns,
+            decimal=decimal,
             factor=number_at(plain, "factor", where=f"{where}: ", default=1.0),
             maximum=number_at(plain, "maximum", where=f"{where}: ", default=100.0),
         )
@@ -102,12 +108,23 @@ class Score:
         if not self.columns:
             return self.constant
         try:
-            score = math.fsum(float(row[column]) for column in self.columns) * self.factor
+            score = math.fsum(self._number(row[column]) for column in self.columns) * self.factor
         except (ValueError, OverflowError):
             raise BadRow("unreadable_score", _NOT_A_NUMBER) from None
         if not math.isfinite(score):
             raise BadRow("unreadable_score", _NOT_A_NUMBER)
         return min(score, self.maximum)
+
+    def _number(self, text: str) -> float:
+        """Raises ValueError."""
+        if self.decimal == ",":
+            if "." in text:
+                raise ValueError(_NOT_A_NUMBER)
+            text = text.replace(",", ".")
+        if "_" in text:
+            # Python would read 7_5 as 75.
+            raise ValueError(_NOT_A_NUMBER)
+        return float(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

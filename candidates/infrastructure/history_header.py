@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from candidates.application.history_rows import UnusableFile
 from candidates.infrastructure.history_text import decoded
 
+COLUMNS = 20_000
+"""More than any spreadsheet or database has; each row takes memory for every one."""
 _DELIMITERS: Mapping[str, str] = {
     ",": "commas",
     ";": "semicolons",
@@ -23,6 +25,8 @@ def check_header(header: list[str], columns: Collection[str], *, text: str, deli
     missing = sorted(set(columns) - set(header))
     if not header:
         raise UnusableFile(f"The log is empty: it has no column {', '.join(missing)}.")
+    if len(header) > COLUMNS:
+        raise UnusableFile(f"The log cannot be read: it has more than {COLUMNS} columns.")
     if missing:
         hint = _hint(header, missing, columns, text, delimiter)
         raise UnusableFile(f"The log has no column {', '.join(missing)}.{hint}")
@@ -33,6 +37,8 @@ def check_header(header: list[str], columns: Collection[str], *, text: str, deli
 def _hint(
     header: list[str], missing: list[str], columns: Collection[str], text: str, delimiter: str
 ) -> str:
+    if text.casefold().startswith("sep="):
+        return " Its first line is a hint for spreadsheets (sep=): take it out."
     if other := _other_delimiter(header, columns, text, delimiter):
         shown = {"\t": "\\t"}.get(other, other)
         return (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from candidates.application.history_rows import Row, UnreadableRow
-from candidates.infrastructure.history_lines import TOO_LONG, Lines
+from candidates.infrastructure.history_lines import LINE_CHARACTERS, TOO_LONG, Lines
 from candidates.infrastructure.history_text import NOT_DECODED, decoded
 
 
@@ -36,15 +36,21 @@ def _row(number: int, line: str) -> Row | UnreadableRow:
         )
         if not isinstance(plain, dict):
             return _unreadable(number, "The line is no JSON object.")
-        cells = _object(list(_flat(plain, "")))
+        cells = _flat(plain)
     except _TwiceError:
         return _unreadable(number, "The JSON object names a key twice.")
+    except _TooLongError:
+        return _unreadable(number, "The names of the JSON object are too long.")
     except (ValueError, RecursionError):
         return _unreadable(number, "The line is no JSON.")
     if not decoded(cells.values()):
         detail = "A text has half of a surrogate pair, which is no text."
         return UnreadableRow(line=number, code="lone_surrogate", detail=detail)
     return Row(line=number, cells=cells)
+
+
+class _TooLongError(Exception):
+    """The names are longer than memory should hold."""
 
 
 class _TwiceError(Exception):
@@ -62,17 +68,31 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON.")
 
 
-def _flat(plain: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in plain.items():
-        match value:
-            case dict():
-                yield from _flat(value, f"{prefix}{key}.")
-            case str():
-                yield prefix + key, value
-            case None:
-                yield prefix + key, ""
-            case _:
-                yield prefix + key, json.dumps(value, ensure_ascii=False)
+def _flat(plain: dict[str, Any]) -> dict[str, str]:
+    """Raises _TwiceError and _TooLongError: a long name stands before each of those within it."""
+    cells: dict[str, str] = {}
+    characters = 0
+    within = [("", plain)]
+    while within:
+        prefix, some = within.pop()
+        for key, value in some.items():
+            name = prefix + key
+            characters += len(name)
+            if characters > LINE_CHARACTERS:
+                raise _TooLongError
+            if isinstance(value, dict):
+                within.append((f"{name}.", value))
+            elif name in cells:
+                raise _TwiceError
+            else:
+                cells[name] = _text(value)
+    return cells
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _unreadable(number: int, detail: str) -> UnreadableRow:

@@ -53,7 +53,7 @@ class _Log:
         self._trace, self._event = _Attributes(), _Attributes()
         self._has_events = False
         self._line = 0
-        self._rows: list[Row | UnreadableRow] = []
+        self._events: list[tuple[int, _Attributes, _Attributes]] = []
         self._unheard = 0
         self._parser = expat.ParserCreate()
         self._parser.StartDoctypeDeclHandler = self._doctype
@@ -61,12 +61,12 @@ class _Log:
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
 
-    def feed(self, chunk: bytes) -> list[Row | UnreadableRow]:
-        """Returns the events that end in this chunk; an empty one ends the file.
+    def feed(self, chunk: bytes) -> Iterator[Row | UnreadableRow]:
+        """Yields the events that end in this chunk; an empty one ends the file.
 
-        Raises UnusableFile.
+        One after the other: each has a copy of what its trace says. Raises UnusableFile.
         """
-        self._rows = []
+        self._events = []
         self._unheard += len(chunk)
         try:
             self._parser.Parse(chunk, not chunk)
@@ -78,7 +78,12 @@ class _Log:
         # The parser holds a tag or a comment until all of it is there.
         if self._unheard > LINE_CHARACTERS:
             self._refuse("has a tag or a comment that is too long")
-        return self._rows
+        for line, trace, event in self._events:
+            cells = trace.cells | event.cells
+            if problem := trace.problem or event.problem:
+                yield UnreadableRow(line=line, code="unreadable_row", detail=problem, cells=cells)
+            else:
+                yield Row(line=line, cells=cells)
 
     def _doctype(self, *_: object) -> None:
         self._refuse("has a document type, which no XES needs and which may define entities")
@@ -123,13 +128,7 @@ class _Log:
     def _end(self, _: str) -> None:
         self._unheard = 0
         if self._path in (["log", "event"], ["log", "trace", "event"]):
-            cells = self._trace.cells | self._event.cells
-            problem = self._trace.problem or self._event.problem
-            self._rows.append(
-                UnreadableRow(line=self._line, code="unreadable_row", detail=problem, cells=cells)
-                if problem
-                else Row(line=self._line, cells=cells)
-            )
+            self._events.append((self._line, self._trace, self._event))
         self._path.pop()
 
     def _refuse(self, problem: str) -> NoReturn:

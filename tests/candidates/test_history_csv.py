@@ -210,6 +210,8 @@ def test_a_crlf_that_the_reader_meets_in_two_halves_is_one_line_end() -> None:
         (b"Case, at ,name,points\n", "no column at, case. It has ' at ', 'Case'."),
         (b"1,2024-01-01,Ann Smith,80\n", "names the columns, and none of them is there"),
         (b"case,at,n\xe4me,points,x\n", "not UTF-8: say `encoding`"),
+        (b"sep=;\ncase;at;name;points\n", "a hint for spreadsheets (sep=): take it out"),
+        (b"case,at,name,points" + b",x" * 20_000, "more than 20000 columns"),
         (b'case,"at,name,points\n', "no row of a CSV"),
         (b"x" * 140_000, "no row of a CSV, or too long"),
         (b"x" * (LINE_CHARACTERS + 1), "no row of a CSV, or too long"),

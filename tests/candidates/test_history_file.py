@@ -139,6 +139,11 @@ def test_json_lines_have_flat_names_and_their_numbers_as_they_are_written(log: L
         (b'{"case": ' + b"[" * 100_000, "unreadable_row", "no JSON"),
         (b'{"a":' * 100_000, "unreadable_row", "no JSON"),
         (b'{"case": "' + b"x" * 1_100_000 + b'"}', "unreadable_row", "too long"),
+        (
+            b'{"%s": {%s}}' % (b"x" * 200_000, b",".join(b'"%d": 1' % n for n in range(50_000))),
+            "unreadable_row",
+            "names of the JSON object are too long",
+        ),
     ],
 )
 def test_a_line_that_is_no_json_object_is_refused_alone(
@@ -414,6 +419,15 @@ def many_attributes() -> Iterator[bytes]:
     yield b'<string key="time:timestamp" value="x"/></event></trace></log>'
 
 
+def many_events_of_a_long_trace() -> Iterator[bytes]:
+    yield b'<log><trace><string key="concept:name" value="1"/>'
+    yield b'<string key="applicant" value="x"/>'
+    yield b"".join(b'<string key="%d" value=""/>' % n for n in range(5000))
+    yield b'<event><string key="concept:name" value="x"/>'
+    yield b'<string key="time:timestamp" value="x"/></event>' + b"<event/>" * 5000
+    yield b"</trace></log>"
+
+
 @pytest.mark.parametrize(
     ("parts", "changes", "expected"),
     [
@@ -423,6 +437,7 @@ def many_attributes() -> Iterator[bytes]:
         (a_long_object, {"format": "jsonl"}, "no column"),
         (a_long_comment, XES_MAP, "too long"),
         (many_attributes, XES_MAP, 2),
+        (many_events_of_a_long_trace, XES_MAP, 5001),
     ],
 )
 def test_memory_is_flat_whatever_the_file(

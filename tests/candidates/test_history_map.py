@@ -34,6 +34,7 @@ ROW = {
     "who": "rita",
     "points": "40",
     "test": "2.5",
+    "comma": "7,5",
     "first": "Ann",
     "last": "Lee",
     "why": "Too junior",
@@ -62,6 +63,7 @@ def step(row: Mapping[str, str] | None = None, **changes: Any) -> Step:
         ({"columns": ["points", "test"]}, 42.5),
         ({"columns": ["points", "test"], "factor": 2}, 85.0),
         ({"columns": ["points", "test"], "factor": 10}, 100.0),
+        ({"columns": ["points", "comma"], "decimal": ","}, 47.5),
     ],
 )
 def test_a_score_is_constant_a_column_or_a_sum_of_columns(score: Any, expected: float) -> None:
@@ -77,11 +79,16 @@ def test_a_sum_of_tenths_is_no_hair_below_its_threshold() -> None:
     assert command.score == 85.0
 
 
-@pytest.mark.parametrize("cell", ["", "many", "nan", "1e999", "7,5", "-inf"])
+@pytest.mark.parametrize("cell", ["", "many", "nan", "1e999", "7,5", "7_5", "-inf"])
 def test_a_sum_with_a_column_that_is_no_number_is_refused(cell: str) -> None:
     with pytest.raises(BadRow) as refusal:
         steps({"test": cell}, score={"columns": ["points", "test"]})
     assert refusal.value.code == "unreadable_score"
+
+
+def test_a_point_is_no_decimal_comma() -> None:
+    with pytest.raises(BadRow, match="unreadable_score"):
+        steps({"points": "1.000,5"}, score={"column": "points", "decimal": ","})
 
 
 @pytest.mark.parametrize(
@@ -371,6 +378,7 @@ def test_a_file_must_have_every_column_that_the_map_reads() -> None:
         ({"score": {"columns": []}}, "score: columns is not"),
         ({"score": {"columns": ["a", 1]}}, "score: columns is not"),
         ({"score": {"columns": {"constant": "a"}}}, "score: columns is not a list of columns"),
+        ({"score": {"column": "a", "decimal": "'"}}, "score: decimal is a point or a comma"),
         ({"score": {}}, "score: column is not a text"),
         ({"score": True}, "score is not a JSON object"),
         ({"score": "points"}, "score is not a JSON object"),
@@ -378,7 +386,7 @@ def test_a_file_must_have_every_column_that_the_map_reads() -> None:
         ({"actor": {"constant": ""}}, "actor: constant is not a text"),
         ({"actor": []}, "actor is not a text"),
         ({"occurred_at": {"constant": "2024-01-01T00:00:00Z"}}, "occurred_at is not a column"),
-        ({"profile": {"name": ["first", ""]}}, "name is not a text"),
+        ({"profile": {"name": ["first", ""]}}, "profile: name is not a text"),
         ({"dates": []}, "dates is not a JSON object"),
         ({"dates": {"left": {"command": "leave"}}}, "dates: left: command is one of add"),
         (
@@ -426,3 +434,19 @@ def test_a_map_of_dates_needs_no_activity_and_one_without_an_add_no_score() -> N
 def test_an_hour_that_a_zone_leaves_out_is_reckoned_with_the_offset_before_it() -> None:
     found = step({"at": "2018-11-04T00:00"}, time_zone="America/Sao_Paulo").occurred_at
     assert found == datetime(2018, 11, 4, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cells", "looks"),
+    [
+        ({}, True),
+        ({"at": "soon"}, True),
+        ({"what": "anything"}, True),
+        ({"what": "anything", "at": "soon"}, False),
+        ({"case": ""}, False),
+    ],
+)
+def test_cells_look_like_a_row_by_key_and_time_or_activity(
+    cells: Mapping[str, str], looks: bool
+) -> None:
+    assert HistoryMap.parse(PLAIN).looks_like_a_row({**ROW, **cells}) is looks

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from candidates.application.history_import import Outcome
 from candidates.application.history_map import HistoryMap
@@ -270,6 +273,57 @@ def test_a_report_never_overwrites_what_is_read(tmp_path: Path, which: str) -> N
         LOG.read_bytes(),
         MAP.read_bytes(),
     )
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    quotes=st.booleans(),
+    edits=st.lists(
+        st.tuples(
+            st.integers(0, 10_000),
+            st.integers(0, 3),
+            st.sampled_from([b'"', b"\n", b",", b"\r", b"\xff", b"", b"x", b'""', b"2999"]),
+        ),
+        max_size=10,
+    ),
+)
+def test_whatever_the_bytes_are_every_row_is_in_one_of_the_numbers(
+    tmp_path: Path, quotes: bool, edits: list[tuple[int, int, bytes]]
+) -> None:
+    header, _, body = LOG.read_bytes().partition(b"\n")
+    if quotes:
+        body = body.replace(b"ann@example.org", b'"ann, or\nAnn"').replace(b"12", b'"12"')
+    edited = bytearray(body)
+    for at, length, piece in edits:
+        at %= len(edited) + 1
+        edited[at : at + length] = piece
+    log_file, report = tmp_path / "log.csv", tmp_path / "r.csv"
+    log_file.write_bytes(header + b"\n" + edited)
+    lines, problem = ended(log_file, dry_run=True, report=report)
+    said = {word: int(count) for word, count in (one.split() for one in lines[1].split(", "))}
+    refused = report_of(report)
+    assert lines[0].startswith(f"{sum(said.values())} row")
+    assert said["refused"] == len(refused)
+    # Quotes join lines, and nothing else does: without them each filled line is a row.
+    filled = [line for line in re.split(rb"\r\n|\r|\n", edited) if line]
+    if b'"' not in edited:
+        assert sum(said.values()) == len(filled)
+    unreadable = {code for _, _, code in refused} & UNREADABLE
+    done = sum(said.values()) - said["ignored"] - said["refused"]
+    assert (problem is not None) == bool(unreadable or (refused and not done))
+
+
+UNREADABLE = {
+    "blank_key",
+    "missing_column",
+    "not_utf8",
+    "surplus_column",
+    "unreadable_row",
+    "unreadable_score",
+    "unreadable_time",
+}
 
 
 def test_a_row_that_another_run_decides_meanwhile_is_that_runs() -> None:

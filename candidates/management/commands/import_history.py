@@ -20,7 +20,9 @@ from candidates.application.history_tally import Tally
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 ROWS_PER_COMMIT = 1000
-CHARACTERS_PER_COMMIT = 8 << 20
+MEMORY_PER_COMMIT = 16 << 20
+PER_CELL = 100
+"""About the bytes that a cell takes beside its text."""
 PLAIN_PROGRESS_EVERY = 10_000
 
 
@@ -98,13 +100,13 @@ class Command(BaseCommand):
 def _chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
     """Rows to be committed together: so many, or fewer where they are long."""
     chunk: list[Row | UnreadableRow] = []
-    characters = 0
+    memory = 0
     for row in rows:
         chunk.append(row)
-        characters += sum(map(len, row.cells.values()))
-        if len(chunk) == ROWS_PER_COMMIT or characters >= CHARACTERS_PER_COMMIT:
+        memory += sum(len(cell) + PER_CELL for cell in row.cells.values())
+        if len(chunk) == ROWS_PER_COMMIT or memory >= MEMORY_PER_COMMIT:
             yield chunk
-            chunk, characters = [], 0
+            chunk, memory = [], 0
     if chunk:
         yield chunk
 
