@@ -24,7 +24,8 @@ from candidates.admin.profile import shown
 from candidates.admin.statistics_page import statistics_page
 from candidates.admin.timeline import timeline
 from candidates.application.commands import DECIDE
-from candidates.models import CandidateProjection, CandidateQuerySet
+from candidates.models import CandidateProjection
+from candidates.models.search import CandidateQuerySet
 from candidates.wiring import candidate_at, history
 from eventstore.admin.view_only import ListedValuesFilter, ViewOnlyAdmin
 from eventstore.application.past import AtVersion

@@ -7,10 +7,11 @@ import django_filters
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
-from candidates.application.compare import folded, letters
+from candidates.application.letters import folded, letters
 from candidates.application.projector import lifted
 from candidates.domain.events import Status
-from candidates.models import CandidateProjection, CandidateQuerySet
+from candidates.models import CandidateProjection
+from candidates.models.search import CandidateQuerySet
 from candidates.wiring import shown_end
 from eventstore.api.filters import ReadFilter, StrictFilterSet
 from eventstore.api.parameters import (

@@ -100,7 +100,9 @@ class WhatIfView(GenericAPIView[CandidateProjection]):
             raise ValidationError({"threshold": ["This is needed."]}, code="required")
         threshold = read_threshold(given["threshold"])
         # Without the profiles, which are large.
-        affected = CandidateProjection.objects.affected_by(threshold).defer("profile", "search_key")
+        affected = CandidateProjection.objects.affected_by(threshold).defer(
+            "profile", "search_key", "email_keys", "phone_keys"
+        )
         page = self.paginate_queryset(affected)
         answer = self.get_paginated_response(self.get_serializer(page, many=True).data)
         counts = what_if(threshold)

@@ -1,82 +1,58 @@
-"""Keys that make equal what people would call the same, kept beside the value as typed."""
+"""The text that is searched of a candidate, and the parts of it that a search looks for."""
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from candidates.application.addresses import domain_in_unicode
+from candidates.application.letters import (
+    APOSTROPHES,
+    HYPHENS,
+    JOINED,
+    UNSPACED,
+    folded,
+    spaced,
+)
 
 INDEXED = 3
 """Characters that an index of trigrams needs."""
-_NOT_DIGITS = re.compile(r"\D+")
-# As in +49 (0)30 or +49 (030): dialled at home instead of the country's prefix.
-_TRUNK_PREFIX = re.compile(r"(?<=\d)(\s*\()0(?=[\d\s]*\))")
-_BESIDE_A_NUMBER = re.compile(r"(?<![^\W\d_])(?:tel|phone|ext|extension|x)(?![^\W\d_])")
-SHORTEST_NATIONAL = 7
-"""Digits of a telephone number without the prefixes of its country."""
-# Typographic apostrophes and hyphens, which keyboards and word processors exchange freely.
-_PUNCTUATION = [(typed, "'") for typed in "’‘ʼ`´"] + [(typed, "-") for typed in "‐‑–"]
+_JOINING = re.escape(APOSTROPHES + HYPHENS)
+_SHORT_PART = re.compile(rf"(?<=\w[{_JOINING}])\w{{1,{INDEXED - 1}}}(?!\w)")
+"""Behind a hyphen or an apostrophe, and found only at the beginning of a word: the Yu of Li-Yu."""
+_WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
+_folded_tag = lru_cache(maxsize=4096)(folded)
 
 
-def folded(text: str) -> str:
-    """Without case, accents, typographic variants and repeated white space: Muñoz -> munoz."""
-    plain = text
-    # A fifth of the time that `translate` takes for them all.
-    for typed, usual in _PUNCTUATION:
-        plain = plain.replace(typed, usual)
-    if plain.isascii():
-        # Most of all text, in a tenth of the time.
-        return " ".join(plain.casefold().split())
-    decomposed = unicodedata.normalize("NFKD", plain)
-    # The first that combines is U+0300.
-    unaccented = "".join(c for c in decomposed if c < "\u0300" or not unicodedata.combining(c))
-    return " ".join(unicodedata.normalize("NFKC", unaccented).casefold().split())
-
-
-def phone_key(phone: str) -> str:
-    """The digits alone, as ASCII; an international prefix 00 counts as +, and (0) as nothing."""
-    return _digits(phone).removeprefix("00")
-
-
-def _digits(phone: str) -> str:
-    if "(0" in phone:
-        phone = _TRUNK_PREFIX.sub(r"\1", phone)
-    if phone.isascii():
-        return _NOT_DIGITS.sub("", phone)
-    digits = _NOT_DIGITS.sub("", unicodedata.normalize("NFKC", phone))
-    return "".join(str(unicodedata.digit(d)) for d in digits)
-
-
-def national_keys(phone: str) -> list[str]:
-    """Parts of search keys that those may have who keep this number as it is dialled at home.
-
-    A country's prefix has one to three digits; what is dialled at home instead is a 0 in most
-    countries, an 8 in some that were Soviet republics, and nothing in others. There are no such
-    parts for a number without a country's prefix.
-    """
-    if "+" not in unicodedata.normalize("NFKC", phone) and not _digits(phone).startswith("00"):
-        return []
-    digits = phone_key(phone)
-    at_home = [digits[length:] for length in (1, 2, 3)]
-    return [
-        f" {trunk}{rest}"
-        for rest in at_home
-        for trunk in ("", "0", "8")
-        if len(rest) >= SHORTEST_NATIONAL
-    ]
-
-
-def may_be_phone(text: str) -> bool:
-    """Nothing is written here but signs, digits, and the words that stand beside a number."""
-    return not any(map(str.isalpha, _BESIDE_A_NUMBER.sub("", folded(text))))
-
-
-def search_key(texts: Iterable[str], tags: Iterable[str]) -> str:
+def search_key(texts: Iterable[str], contacts: Sequence[str], tags: Sequence[str]) -> str:
     """What is searched, in one text: each word behind a space, each tag on a line of its own.
 
     So the beginning of a word and the whole of a tag are parts of the text that an index finds.
+    `contacts` are words that are in their form already.
     """
-    words = folded(" ".join([text for text in texts if text]))
+    typed = " ".join([text for text in texts if text])
+    words = folded(typed)
+    if contacts:
+        words = " ".join([words, *contacts] if words else contacts)
+    lines = "\n ".join(map(_folded_tag, tags)) if tags else ""
+    if "-" in typed or "'" in typed or (not typed.isascii() and JOINED.search(typed)):
+        words = " ".join([words, *map(folded, _SHORT_PART.findall(typed))])
+    if not (words.isascii() and lines.isascii()):
+        words = " ".join([words, *_pairs(f"{words} {lines}")]).lstrip()
     key = f" {words}" if words else ""
-    return f"{key}\n {folded_tags}\n" if (folded_tags := "\n ".join(map(folded, tags))) else key
+    return f"{key}\n {lines}\n" if tags else key
+
+
+def _pairs(text: str) -> Iterable[str]:
+    """Each two letters inside words without spaces, and the last one: no index finds them there."""
+    if not UNSPACED.search(text):
+        return ()
+    pairs: dict[str, None] = {}
+    for word in text.split():
+        if UNSPACED.search(word):
+            for at in range(1, len(word)):
+                if UNSPACED.search(pair := word[at : at + 2]):
+                    pairs[pair] = None
+    return pairs
 
 
 def tag_key(tag: str) -> str:
@@ -93,6 +69,14 @@ def word_key(word: str) -> str:
     return word if len(word) >= INDEXED else f" {word}"
 
 
-def letters(text: str) -> int:
-    """How many letters a text is worth: a wide character of an East Asian script is a syllable."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def spellings(word: str) -> list[list[str]]:
+    """The parts of a search key to look for, of a word that is searched: of each list one.
+
+    O'Brien may be kept as OBrien and as O Brien, and Jean-Luc as Jeanluc and as Jean Luc.
+    """
+    word = domain_in_unicode(word)
+    parts = folded(word).split()
+    if len(parts) != 1 or not JOINED.search(word):
+        return [[word_key(part)] for part in parts]
+    ways = [parts[0], spaced(word.translate(_WITHOUT_APOSTROPHES)), spaced(word)]
+    return [[word_key(way) for way in dict.fromkeys(ways)]]

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, assert_never, cast
 
-from candidates.application.compare import phone_key, search_key
+from candidates.application.addresses import kept_addresses
+from candidates.application.compare import search_key
+from candidates.application.contacts import EMAIL, kind_of, name_of, values
+from candidates.application.phones import kept_numbers
 from candidates.domain.events import (
     CandidateAdded,
     CandidateDecisionUndone,
@@ -21,7 +24,7 @@ from candidates.domain.events import (
 from eventstore.application.folding import Occurrence
 from eventstore.domain.events import DomainEvent
 
-SCHEMA = 2
+SCHEMA = 3
 """Of the projection, as the API shows it beside a version."""
 LIFTED_LENGTH = 200
 """Characters of a profile value that a column shows; the profile keeps all of it."""
@@ -46,6 +49,8 @@ REACHED: Mapping[type[DomainEvent], str] = {
     CandidateErased: Status.ERASED.value,
 }
 """The status that an event leads to, as text; an undone decision says itself to which."""
+_NO_CONTACT = frozenset({"name", "tags", "first_name", "last_name"})
+"""Usual keys that need no second look."""
 _NOTHING_LIFTED: Mapping[str, object] = dict.fromkeys(_LIFTED.values(), "")
 _CLEARED_BY_UNDO: Mapping[str, dict[str, object]] = {
     CandidateMovedToStandby.event_type: {"standby_at": None, "due_on": None},
@@ -113,29 +118,60 @@ class CandidateProjector:
 
 
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
-    """The profile, the known values lifted out of it, and the text that is searched."""
+    """The profile, the known values lifted out of it, and the texts that are searched."""
     columns: dict[str, Any] = {"profile": profile, "tags": [], **_NOTHING_LIFTED}
+    contacts: list[tuple[str, str]] = []
     for key, value in profile.items():
         if column := _LIFTED.get(key):
-            columns[column] = lifted(value)
+            # The usual case without a call: this is done for everybody in every replay.
+            text = value.strip()[:LIFTED_LENGTH] if type(value) is str else lifted(value)
+            columns[column] = text
+            if text or not (kind := kind_of(key)):
+                continue
+        elif key in _NO_CONTACT or not (kind := kind_of(key)):
+            continue
+        contacts.extend(values(kind, value))
     name = lifted(profile.get("name")) or " ".join(
         part for key in ("first_name", "last_name") if (part := lifted(profile.get(key)))
     )
+    if not name:
+        name = name_of(profile, lifted)
     columns["name"] = name[:LIFTED_LENGTH]
     tags = profile.get("tags")
     if isinstance(tags, (list, tuple)):
         columns["tags"] = [text for tag in tags if (text := lifted(tag))]
-    phone = columns["phone"]
-    searchable = (
-        name,
-        columns["email"],
-        phone_key(phone) if phone else "",
-        columns["applied_position"],
-        columns["location"],
-        columns["external_id"],
+    email, phone = columns["email"], columns["phone"]
+    words, email_keys = kept_addresses(email) if email else ([], [])
+    numbers, phone_keys = kept_numbers(phone) if phone else ([], [])
+    words += numbers
+    if contacts:
+        _add(contacts, columns, words, email_keys, phone_keys)
+    columns["email_keys"] = "\n".join(email_keys)
+    columns["phone_keys"] = "\n".join(phone_keys)
+    columns["search_key"] = search_key(
+        (name, columns["applied_position"], columns["location"], columns["external_id"]),
+        words,
+        columns["tags"],
     )
-    columns["search_key"] = search_key(searchable, columns["tags"])
     return columns
+
+
+def _add(
+    contacts: list[tuple[str, str]],
+    columns: dict[str, Any],
+    words: list[str],
+    email_keys: list[str],
+    phone_keys: list[str],
+) -> None:
+    """What else was found of addresses and numbers; the first are shown where none is lifted."""
+    for kind, typed in contacts:
+        text = lifted(typed)
+        columns[kind] = columns[kind] or text
+        kept = kept_addresses if kind == EMAIL else kept_numbers
+        all_keys = email_keys if kind == EMAIL else phone_keys
+        found, keys = kept(text)
+        words.extend(one for one in found if one not in words)
+        all_keys.extend(key for key in keys if key not in all_keys)
 
 
 def forgotten() -> dict[str, object]:

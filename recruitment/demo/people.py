@@ -7,7 +7,7 @@ import re
 from random import Random
 from typing import Any
 
-from candidates.application.compare import folded
+from candidates.application.letters import folded_address
 from recruitment.demo.names import name_of
 
 TEAM = ("recruiter", "amina.diallo", "jonas.berg", "mei.tanaka", "sofia.rossi")
@@ -73,7 +73,7 @@ def moved(rng: Random, profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def _email(rng: Random, given: str, family: str) -> str:
-    first, last = (re.sub(r"[^a-z0-9'.-]", "", folded(part)) for part in (given, family))
+    first, last = (re.sub(r"[^a-z0-9'.-]", "", folded_address(part)) for part in (given, family))
     local = rng.choice(
         [
             f"{first}.{last}",

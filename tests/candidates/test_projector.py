@@ -6,13 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from candidates.application.compare import (
-    folded,
-    phone_key,
-    search_key,
-    tag_key,
-    word_key,
-)
+from candidates.application.compare import search_key, tag_key, word_key
+from candidates.application.letters import folded
 from candidates.application.projector import LIFTED_LENGTH, CandidateProjector
 from candidates.domain.events import CandidateEvent, Status
 from candidates.models import CandidateProjection
@@ -139,7 +134,7 @@ def test_the_profile_stays_exactly_as_typed_beside_what_is_lifted() -> None:
     assert (row["tags"], row["owner"]) == (["a", "7"], "")
     assert row["applied_position"] == "Engineer"
     assert len(row["resume_url"]) == LIFTED_LENGTH
-    assert row["search_key"] == " ann@example.org 49301234 engineer\n a\n 7\n"
+    assert row["search_key"] == " engineer ann@example.org 49301234\n a\n 7\n"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +144,7 @@ def test_the_profile_stays_exactly_as_typed_beside_what_is_lifted() -> None:
         ("Muñoz", "Munoz"),
         ("Mun\u0303oz", "MUÑOZ"),
         ("Straße", "STRASSE"),
-        ("Łukasz  Müller", "Łukasz Muller"),
+        ("Łukasz  Müller", "Lukasz Muller"),
         ("ÅNGSTRÖM", "angstrom"),
         ("Jean–Luc", "Jean-Luc"),
         ("ﬁn", "fin"),
@@ -164,25 +159,17 @@ def test_other_names_stay_apart() -> None:
     assert len({folded(name) for name in ["Ann", "Anna", "李", "王", "Иван", "محمد"]}) == 6
 
 
-def test_email_and_phone_are_compared_in_any_spelling() -> None:
-    assert phone_key("+49 30 1234") == phone_key("0049-30/1234") == "49301234"
-    assert phone_key("٠٣٠ ١٢") == phone_key("０３０ １２") == "03012"
-    assert phone_key("+49 (0) 30 / 12-34") == phone_key("0049(0)30-1234") == "49301234"
-    assert phone_key("(030) 1234") == "0301234"
-    assert phone_key("none") == ""
-
-
 def test_a_search_key_has_each_word_behind_a_space_and_each_tag_on_a_line() -> None:
-    key = search_key(["Ann  Muñoz", "", "Ann@Example.org"], ["Machine  Learning", "Go"])
+    key = search_key(["Ann  Muñoz", ""], ["ann@example.org"], ["Machine  Learning", "Go"])
     assert key == " ann munoz ann@example.org\n machine learning\n go\n"
     assert tag_key("GO") in key
     assert tag_key("learning") not in key
-    assert search_key(["", ""], []) == ""
-    assert search_key([], ["Go"]) == tag_key("Go")
+    assert search_key(["", ""], [], []) == ""
+    assert search_key([], [], ["Go"]) == tag_key("Go")
 
 
 def test_a_short_word_counts_at_the_beginning_of_others() -> None:
-    key = search_key(["Li Wu", "Shanghai"], [])
+    key = search_key(["Li Wu", "Shanghai"], [], [])
     assert [word_key(word) in key for word in ("li", "wu", "ha", "hai")] == [
         True,
         True,

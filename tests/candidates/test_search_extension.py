@@ -1,5 +1,6 @@
-"""A PostgreSQL that has no trigrams to offer."""
+"""A PostgreSQL that lacks an extension that searches need."""
 
+from collections.abc import Callable
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from django.core.management import CommandError
 from django.db import DatabaseError
 
-migration: Any = import_module("candidates.migrations.0002_lists")
+lists: Any = import_module("candidates.migrations.0002_lists")
+contact_keys: Any = import_module("candidates.migrations.0003_contact_keys")
 
 
 class Refusing:
@@ -20,14 +22,20 @@ class Refusing:
     def __exit__(self, *_: object) -> None: ...
 
     def execute(self, statement: str) -> None:
-        assert "pg_trgm" in statement
+        assert statement.startswith("CREATE EXTENSION")
         raise DatabaseError("permission denied to create extension")
 
 
-def test_who_may_not_make_the_extension_is_told_what_to_do() -> None:
+@pytest.mark.parametrize(
+    ("make", "extension"),
+    [(lists.ease_searches, "pg_trgm"), (contact_keys.index_keys, "btree_gin")],
+)
+def test_who_may_not_make_the_extension_is_told_what_to_do(
+    make: Callable[..., None], extension: str
+) -> None:
     connection = SimpleNamespace(vendor="postgresql", cursor=Refusing)
     with pytest.raises(CommandError) as refused:
-        migration.ease_searches(None, SimpleNamespace(connection=connection))
+        make(None, SimpleNamespace(connection=connection))
     told = str(refused.value)
     assert "permission denied to create extension" in told
-    assert "have somebody who may run CREATE EXTENSION pg_trgm in this database" in told
+    assert f"have somebody who may run CREATE EXTENSION {extension} in this database" in told

@@ -454,11 +454,13 @@ def test_rows_go_on_being_delivered_after_a_replay(streams: list[UUID]) -> None:
 
 
 @on_postgresql
-def test_the_index_for_searches_outlives_a_replay(streams: list[UUID]) -> None:
+def test_the_indexes_for_searches_outlive_a_replay(streams: list[UUID]) -> None:
     replay()
 
     (index,) = [row for row in definitions() if row[2:3] == ("candidates_search",)]
-    assert "USING gin (search_key gin_trgm_ops)" in index[3]
+    assert "USING gin (search_key gin_trgm_ops, status)" in index[3]
+    (index,) = [row for row in definitions() if row[2:3] == ("candidates_keys",)]
+    assert "string_to_array(email_keys" in index[3]
     assert ("candidates_candidateprojection", "search_key", 200) in definitions()
 
 

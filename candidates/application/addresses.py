@@ -1,0 +1,90 @@
+"""Keys of e-mail addresses: two are equal where mail goes to the same place."""
+
+import re
+import unicodedata
+
+import idna
+
+from candidates.application.letters import casefolded, folded, folded_address, visible
+
+_is_plain = re.compile(r"[+./0-9_a-z]+@[.0-9a-z]*[0-9a-z]").fullmatch
+"""One address with nothing to fold, and in which names look as they do elsewhere."""
+_BETWEEN = re.compile(r"[\s,;<>()\[\]\"]+")
+_PUNYCODE = "xn--"
+LONGEST = 254
+"""Characters of a key: no address has more (RFC 5321), and no index takes very many."""
+
+
+def addresses(text: str) -> list[str]:
+    """What has an @ in text such as `Ann <ann@example.org>, ann@example.net`."""
+    if "@" not in text and "＠" not in text and "﹫" not in text:
+        return []
+    words = _BETWEEN.split(visible(unicodedata.normalize("NFKC", text)))
+    return [word.removeprefix("mailto:").strip(".:'") for word in words if "@" in word]
+
+
+def email_keys(text: str) -> list[str]:
+    """Of each address in a text the key that is equal where the address is the same one.
+
+    Neither the case nor the form of the domain counts (IDNA, UTS 46); ß and accents do.
+    """
+    plain = text.lower()
+    if _is_plain(plain):
+        return [plain]
+    return [email_key(address) for address in addresses(text)]
+
+
+def kept_addresses(text: str) -> tuple[list[str], list[str]]:
+    """Of the addresses in a text the words that are searched, and the keys that are looked up."""
+    plain = text.lower()
+    if _is_plain(plain):
+        return [plain], [plain]
+    keys = email_keys(text)
+    return [*map(address_words, keys)], keys
+
+
+def email_key(address: str) -> str:
+    """Also of a part of an address, before or behind its @."""
+    local, at, domain = address.rpartition("@")
+    local = unicodedata.normalize("NFC", casefolded(local))
+    return f"{local}{at}{domain_key(domain)}"[:LONGEST]
+
+
+def domain_key(domain: str) -> str:
+    """In Unicode, whether it is written so or as `xn--…`; what is no domain stays as it is."""
+    try:
+        plain = idna.uts46_remap(domain, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        plain = unicodedata.normalize("NFC", casefolded(domain))
+    return visible(".".join(map(_in_unicode, plain.rstrip(".").split("."))))
+
+
+def _in_unicode(label: str) -> str:
+    if not label.startswith(_PUNYCODE):
+        return label
+    try:
+        return idna.ulabel(label)
+    except (idna.IDNAError, UnicodeError):
+        return label
+
+
+def searched_address(key: str) -> str:
+    """An address, or the key of one, as it is searched for: without accents, while ß counts."""
+    return folded_address(key)
+
+
+def address_words(key: str) -> str:
+    """What an address adds to the words that are searched; `key` is its key.
+
+    The address, and where names look otherwise elsewhere (`mary-ann@straße.example`), the names
+    in it as well.
+    """
+    address = searched_address(key)
+    local, _, domain = key.rpartition("@")
+    names = folded(local), folded(domain)
+    return address if "@".join(names) == address else " ".join((address, *names))
+
+
+def domain_in_unicode(word: str) -> str:
+    """A word of a search, part of an address perhaps, with what is in punycode as it is read."""
+    return domain_key(word) if _PUNYCODE in word.casefold() else word

@@ -1,0 +1,199 @@
+"""How candidates are searched: which parts of which columns the database is asked for."""
+
+import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import reduce
+from operator import and_, or_
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from django.db import connections, models
+from django.db.models.functions import Concat
+from django.db.models.lookups import Contains, IsNull
+
+from candidates.application.addresses import email_key, email_keys, searched_address
+from candidates.application.compare import INDEXED, spellings, tag_key, word_key
+from candidates.application.letters import visible
+from candidates.application.phones import (
+    SHORTEST_NATIONAL,
+    asked_keys,
+    at_home,
+    may_be_phone,
+    phone_key,
+)
+from candidates.application.what_if import INVITED, UNDECIDED
+
+if TYPE_CHECKING:
+    from candidates.models import CandidateProjection  # noqa: F401  # named in a string
+
+ASKED = 8
+"""Letters or digits: the index goes through a list for each, while few have so many. The last
+ones, since what stands in front is a country's prefix or the like and is in many."""
+SHORTEST_PHONE = 4
+"""Digits: fewer would find half of everybody."""
+WHOLE_NUMBER = 10
+"""Digits of a telephone number, or more, that are no part of a longer one."""
+
+
+def _contains(text: str, asked: str) -> models.Q:
+    """Has this text, of which the index is asked for the last letters or digits of a part."""
+    asked = asked[-ASKED:]
+    if asked == text:
+        return models.Q(search_key__contains=text)
+    return models.Q(search_key__contains=asked) & _seen_to_contain(text)
+
+
+def _seen_to_contain(text: str) -> models.Q:
+    """By an expression that no index is made of."""
+    return models.Q(Contains(Concat("search_key", models.Value("", models.TextField())), text))
+
+
+class HasKey(models.Func):
+    """Whether a column of keys, one a line, holds one of these.
+
+    PostgreSQL finds the whole keys in an index, which the migration makes of this very expression.
+    SQLite walks the texts that are searched, as it does for every search, and reads the keys of
+    those alone in which it finds `hint`.
+    """
+
+    def __init__(self, column: str, *keys: str, hint: str) -> None:
+        super().__init__(column, "search_key", output_field=models.BooleanField())
+        self.keys, self.hint = keys, hint
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        column, params = compiler.compile(self.source_expressions[0])
+        return f"(string_to_array({column}, E'\\n') && %s::text[])", [*params, [*self.keys]]
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_: Any) -> Any:
+        column, params = compiler.compile(self.source_expressions[0])
+        searched, no_params = compiler.compile(self.source_expressions[1])
+        one = f"instr(char(10) || {column} || char(10), char(10) || %s || char(10))"
+        keys = " OR ".join([one] * len(self.keys))
+        asked = [value for key in self.keys for value in (*params, key)]
+        return f"(instr({searched}, %s) AND ({keys}))", [*no_params, self.hint, *asked]
+
+
+def _has_email(text: str) -> models.Q:
+    keys = email_keys(text)
+    if len(keys) != 1:
+        return _NOBODY
+    return models.Q(HasKey("email_keys", keys[0], hint=searched_address(keys[0])))
+
+
+def _has_phone(text: str) -> models.Q:
+    keys = asked_keys(text)
+    if not keys:
+        return _NOBODY
+    hint = min((key.lstrip("+-~0") for key in keys), key=len)
+    return models.Q(HasKey("phone_keys", *keys, hint=hint))
+
+
+_NOBODY = models.Q(pk__in=[])
+
+
+def _contains_number(phone: str) -> models.Q:
+    """Has these digits, or those with which the number is dialled in its own country."""
+    digits = phone_key(phone).lstrip("0")
+    dialled = [f" {zero}{one}" for one in at_home(phone) for zero in ("", "0")]
+    dialled = [one for one in dialled if len(one.strip()) >= SHORTEST_NATIONAL]
+    if not dialled:
+        return _contains(digits, digits)
+    written = reduce(or_, map(_seen_to_contain, dialled), _seen_to_contain(digits))
+    return models.Q(search_key__contains=digits[-SHORTEST_NATIONAL:]) & written
+
+
+def _is_whole_number(phone: str) -> bool:
+    """Whether all of a number seems to be written, and not a part of one."""
+    digits = phone_key(phone)
+    shortest = SHORTEST_NATIONAL if phone.startswith(("+", "0")) else WHOLE_NUMBER
+    return len(digits) >= shortest
+
+
+def _contains_address(address: str) -> models.Q:
+    """Has this address, or this part of one.
+
+    The index is asked for what stands before the domain. Everybody's trigrams of a domain take
+    PostgreSQL longer to go through than all candidates who have the rest.
+    """
+    local, at, domain = address.partition("@")
+    if len(local) < INDEXED or not domain:
+        key = word_key(address)
+        return _contains(key, key)
+    return _contains(address, local + at)
+
+
+def _contains_one(ways: Iterable[str]) -> models.Q:
+    return reduce(or_, (_contains(way, way) for way in ways))
+
+
+class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
+    def search(self, text: str) -> Self:
+        """Those with all these words in name, e-mail, position, location, external id or tags; or
+        whose phone has these digits, with or without the country's prefix; or whose id this is.
+
+        Spelling counts as little as in `letters`. Where candidates have the whole of an address or
+        a number, they are found and not those who have it as a part of theirs.
+        """
+        plain = visible(unicodedata.normalize("NFKC", text))
+        found = _NOBODY
+        for word in plain.split():
+            if "@" in word:
+                has = self._by_address(word)
+            elif ways := spellings(word):
+                has = reduce(and_, map(_contains_one, ways))
+            else:
+                continue
+            found = has if found is _NOBODY else found & has
+        if len(phone_key(plain).lstrip("0")) >= SHORTEST_PHONE and may_be_phone(plain):
+            found = self._by_phone(plain, found)
+        with suppress(ValueError):
+            found |= models.Q(pk=UUID(text.strip()))
+        return self.filter(found)
+
+    def _by_phone(self, text: str, words: models.Q) -> models.Q:
+        """Who has this very number; where nobody has, who has digits like these."""
+        parts = _contains_number(text)
+        if len(text.split()) == 1:
+            # In several parts it is a number and nothing else.
+            parts |= words
+        if not _is_whole_number(text):
+            return parts
+        return self._whole_or(parts, _has_phone(text), models.Q(external_id=text.strip()))
+
+    def _by_address(self, word: str) -> models.Q:
+        """Who has this very address; where nobody has, who has it as a part of theirs."""
+        key = next(iter(email_keys(word)), email_key(word))
+        parts = _contains_address(searched_address(key))
+        return self._whole_or(parts, _has_email(key)) if "." in key.rpartition("@")[2] else parts
+
+    def _whole_or(
+        self, parts: models.Q, whole: models.Q, beside: models.Q | None = None
+    ) -> models.Q:
+        """Who has the whole, and `beside` them; where nobody has it, who has parts."""
+        them = self.model._default_manager.using(self.db).filter(whole)
+        all_of_it = whole | beside if beside else whole
+        if connections[self.db].vendor == "postgresql":
+            # The index tells at once, and parts take it many times as long.
+            return all_of_it if them.exists() else parts
+        # A walk takes as long for one as for the other. This begins a second one only where it
+        # meets a part, and ends that where it meets a whole.
+        one = them.order_by("-added_position").values("added_position")[:1]
+        return all_of_it | (parts & models.Q(IsNull(models.Subquery(one), True)))
+
+    def with_email(self, email: str) -> Self:
+        """Those with this e-mail address among theirs: see `addresses.email_keys`."""
+        return self.filter(_has_email(email))
+
+    def with_phone(self, phone: str) -> Self:
+        """Those with this telephone number among theirs: see `phones.asked_keys`."""
+        return self.filter(_has_phone(phone))
+
+    def tagged(self, tag: str) -> Self:
+        """Those with this tag, the whole of it, in any case and with any accents."""
+        return self.filter(search_key__contains=tag_key(tag))
+
+    def affected_by(self, threshold: float) -> Self:
+        """Those for whom this threshold would change something: see `what_if`."""
+        would_pass = models.Q(status__in=UNDECIDED, score__gte=threshold)
+        return self.filter(would_pass | models.Q(status__in=INVITED, score__lt=threshold))
