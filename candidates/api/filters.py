@@ -7,6 +7,7 @@ import django_filters
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
+from candidates.application.addresses import email_keys
 from candidates.application.letters import folded, letters
 from candidates.application.projector import lifted
 from candidates.domain.events import Status
@@ -35,18 +36,36 @@ def _searched(name: str, text: str) -> str:
     text = short_text(name, text, shortest=1, longest=LONGEST_SEARCH)
     if letters(folded(text)) < SHORTEST_SEARCH:
         detail = (
-            f"It has at least {SHORTEST_SEARCH} characters, not counting accents; each of the wide "
-            "ones of East Asian scripts counts twice."
+            f"It has at least {SHORTEST_SEARCH} letters, digits or signs, not counting accents, "
+            "apostrophes and hyphens; each letter of a script without spaces counts twice."
         )
         raise ValidationError({name: [detail]}, code="too_short")
     return text
 
 
+def _email(name: str, text: str) -> str:
+    text = short_text(name, text, shortest=1, longest=LONGEST)
+    if len(email_keys(text)) != 1:
+        raise ValidationError({name: ["It is one e-mail address."]}, code="invalid_email")
+    return text
+
+
+def _phone(name: str, text: str) -> str:
+    # In a query a + stands for a space, unless it is written %2B.
+    lost = text.startswith(" ")
+    text = short_text(name, text, shortest=1, longest=LONGEST)
+    if not any(map(str.isdecimal, text)):
+        raise ValidationError({name: ["It is a telephone number."]}, code="invalid_phone")
+    return f"+{text}" if lost and text[0].isdecimal() and text[0] != "0" else text
+
+
 _LIFTED = {"type": "string", "minLength": 1, "maxLength": LONGEST}
+_EMAIL = {"type": "string", "format": "email", "maxLength": LONGEST}
+_PHONE = {"type": "string", "pattern": "[0-9]", "maxLength": LONGEST}
 _SCORE = {"type": "number", "minimum": 0, "maximum": 100}
 _TIME = {"type": "string", "format": "date-time"}
 _POSITION = {"type": "integer", "minimum": 0, "maximum": LAST_POSITION}
-# Two wide characters will do; no schema says which those are.
+# Two letters of some scripts will do; no schema says which those are.
 _SEARCH = {"type": "string", "minLength": 2, "maxLength": LONGEST_SEARCH}
 _score = partial(decimal, minimum=0, maximum=100)
 _position = partial(whole_number, minimum=0, maximum=LAST_POSITION)
@@ -77,6 +96,22 @@ class CandidateFilter(StrictFilterSet):
     )
     external_id = ReadFilter(
         "external_id", _lifted, schema=_LIFTED, help_text="The profile's, exactly."
+    )
+    email = ReadFilter(
+        "email",
+        _email,
+        schema=_EMAIL,
+        method="with_email",
+        help_text="One of the profile's addresses, all of it, in any case, its domain in Unicode "
+        "or in punycode.",
+    )
+    phone = ReadFilter(
+        "phone",
+        _phone,
+        schema=_PHONE,
+        method="with_phone",
+        help_text="One of the profile's telephone numbers, all of it, in any spelling, with the "
+        "country's prefix or, on either side, as it is dialled at home.",
     )
     score_min = ReadFilter(
         "score_min",
@@ -124,8 +159,9 @@ class CandidateFilter(StrictFilterSet):
         schema=_SEARCH,
         method="found",
         help_text="Each of these words in name, e-mail, position, location, external id or tags, "
-        "in any case and with any accents; or a telephone number, or a part of it, in any "
-        f"spelling; or an id. From {SHORTEST_SEARCH} to {LONGEST_SEARCH} characters.",
+        "in any case and with any accents, apostrophes and hyphens; or a telephone number, or a "
+        f"part of it, in any spelling; or an id. From {SHORTEST_SEARCH} to {LONGEST_SEARCH} "
+        "characters.",
     )
 
     class Meta:
@@ -146,6 +182,12 @@ class CandidateFilter(StrictFilterSet):
 
     def tagged(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
         return queryset.tagged(value)
+
+    def with_email(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
+        return queryset.with_email(value)
+
+    def with_phone(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
+        return queryset.with_phone(value)
 
     def found(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
         return queryset.search(value)

@@ -27,8 +27,8 @@ _STATUSES = [(status.value, status.name) for status in Status]
 _REASONS = [(reason.value, reason.name) for reason in RejectionReason]
 _PROFILE_HELP = (
     f"Any JSON object, at most {PROFILE_BYTES} bytes and {PROFILE_DEPTH} levels. Known keys, all "
-    "optional: name (or first_name, last_name), email, phone, position, source, location, tags, "
-    "resume_url, owner, external_id."
+    "optional: name (or first_name, last_name), email, phone (or lists of them), position, source, "
+    "location, tags, resume_url, owner, external_id."
 )
 
 

@@ -122,6 +122,67 @@ def test_a_search_finds_what_was_typed_in_other_ways(
         assert [row["id"] for row in rows] == [id], text
 
 
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("email=Ann@Ex%C3%A4mple.example", {"ann"}),
+        ("email=ann@xn--exmple-cua.example", {"ann"}),
+        ("email=ann@example.example", set()),
+        ("email=ann@x.example", {"ann"}),
+        ("email=strasse@x.example", set()),
+        ("email=stra%C3%9Fe@X.example", {"bob"}),
+        ("phone=%2B44%2020%207946%200018", {"ann", "bob"}),
+        ("phone=+44%2020%207946%200018", {"ann", "bob"}),
+        ("phone=02079460018", {"ann", "bob"}),
+        ("phone=79460018", set()),
+        ("phone=07700900123", {"ann"}),
+        ("phone=02079460018&email=stra%C3%9Fe@x.example", {"bob"}),
+        ("phone=02079460018&status=INVITED", set()),
+    ],
+)
+def test_candidates_are_looked_up_by_any_of_their_addresses_and_numbers(
+    api: APIClient, add: Callable[..., str], query: str, names: set[str]
+) -> None:
+    add(
+        name="ann",
+        email="ann@exämple.example",
+        emails=["ann@x.example"],
+        phone=["+44 20 7946 0018", "+44 7700 900123"],
+    )
+    add(name="bob", email="straße@x.example", phone="020 7946 0018")
+    add(name="cleo", email="cleo@x.example", phone="+1 207 946 0018")
+    add(name="dan")
+    assert _found(api, query) == names
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("email=ann", "invalid_email"),
+        ("email=ann@x.example,bob@x.example", "invalid_email"),
+        ("phone=none", "invalid_phone"),
+        ("phone=%2B", "invalid_phone"),
+        ("email=", "invalid_parameter"),
+        ("phone=1&phone=2", "invalid_parameter"),
+        ("search=%E2%80%8B%C2%AD%E2%80%8E", "too_short"),
+        ("search=o'-", "too_short"),
+    ],
+)
+def test_what_nobody_can_be_looked_up_by_is_refused(api: APIClient, query: str, code: str) -> None:
+    answer = api.get(f"{URL}?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == code
+
+
+def test_two_letters_of_a_script_without_spaces_are_enough(
+    api: APIClient, add: Callable[..., str]
+) -> None:
+    add(name="王小明")
+    add(name="สมชาย")
+    assert _found(api, f"search={quote('小明')}") == {"王小明"}
+    assert _found(api, f"search={quote('ชา')}") == {"สมชาย"}
+
+
 def test_a_search_by_id_finds_one(api: APIClient, add: Callable[..., str]) -> None:
     id = add(name="a").rsplit("/", 2)[1]
     add(name="b")
