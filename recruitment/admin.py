@@ -1,11 +1,15 @@
-"""Where operators issue and revoke API tokens. A token is shown in one answer and kept nowhere."""
+"""Where operators issue and revoke API tokens, and superusers keep users and groups.
+
+A token is shown in one answer and kept nowhere.
+"""
 
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -20,6 +24,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from knox.models import AuthToken
 
+from eventstore.admin.strict_list import StrictListAdmin
 from recruitment.models import ApiToken, Scope
 from recruitment.tokens import UnusableExpiry, check_expiry, issue
 
@@ -75,11 +80,21 @@ def expires(token: ApiToken) -> str:
 
 
 # Knox's page puts the token into a message, and with it into the session.
-admin.site.unregister(AuthToken)
+admin.site.unregister([AuthToken, User, Group])
+
+
+@admin.register(User)
+class StrictUserAdmin(StrictListAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Django's."""
+
+
+@admin.register(Group)
+class StrictGroupAdmin(StrictListAdmin, GroupAdmin):
+    """Django's."""
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class ApiTokenAdmin(StrictListAdmin):
     list_display = ("beginning", "user", good_for, "created", expires, "revoke")
     list_display_links = None
     list_select_related = ("user", "scopes")
