@@ -30,9 +30,12 @@ def foreign_kind(start: bytes, shape: FileShape) -> str | None:
     `start` is its first SIGNATURE_BYTES, unpacked.
     """
     if start.startswith(b"PK\x03\x04"):
-        # Both kinds of office document name themselves in their first entries.
-        office = re.search(rb"xl/|\[Content_Types\]\.xml|opendocument\.spreadsheet|_rels/", start)
-        return _SPREADSHEET if office else "is a zip archive: unpack it"
+        # Both kinds of office documents name what they are in their first entries.
+        if re.search(rb"word/|opendocument\.text", start):
+            return "is a text document"
+        if re.search(rb"xl/|\[Content_Types\]\.xml|opendocument\.spreadsheet|_rels/", start):
+            return _SPREADSHEET
+        return "is a zip archive: unpack it"
     for signature, words in _STARTS:
         if start.startswith(signature):
             return words

@@ -123,6 +123,19 @@ def csv_lines(text: str) -> list[str]:
             "opens on line 3 that would swallow lines 4 to 5.",
         ),
         (row(1, '"Bob') * 3, [2, 3, 4], "would swallow line 3."),
+        # Good cells with quotes around them, behind the open one.
+        (row(1, '"Bob') + row(2, '"Cid, the ""kid"""'), [2], "would swallow line 3."),
+        (row(1, '"Bob') + b'"2","2024-01-01","Cid","80"\n', [2], "would swallow line 3."),
+        (
+            b'"1","2024-01-01","Bob","80\n"2","2024-01-01","Cid","80"\n',
+            [2],
+            "would swallow line 3.",
+        ),
+        (
+            b'"1","2024-01-01","Bob,"80"\n"2","2024-01-01","Cid","80"\n',
+            [2],
+            "Text follows a closing",
+        ),
         (row(1, '"Bob"x"') + row(2), [2], "Text follows a closing quote;"),
         (b'"1"2' + row(1), [2], "Text follows a closing quote;"),
         (row(1, '"Bob" '), [2], "Text follows a closing quote;"),

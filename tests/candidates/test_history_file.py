@@ -283,6 +283,7 @@ def tarred() -> bytes:
         (zipped("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), {}, "a spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512), {}, "looks like a spreadsheet"),
         (zipped("[Content_Types].xml"), {"format": "xes"}, "looks like a spreadsheet"),
+        (zipped("word/document.xml"), {}, "is a text document"),
         (zipped("log.csv"), {}, "is a zip archive: unpack it"),
         (tarred(), {}, "is a tar archive"),
         (gzip.compress(tarred()), {}, "is a tar archive"),
