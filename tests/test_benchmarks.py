@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from shutil import which
 
 import pytest
 from django.db import connection
@@ -30,6 +31,29 @@ def test_a_benchmark_prints_one_figure_a_line(name: str) -> None:
         assert figure["target"].startswith((">= ", "<= "))
         assert isinstance(figure["met"], bool)
     assert len({figure["name"] for figure in figures}) == len(figures)
+
+
+@pytest.mark.skipif(which("wrk") is None, reason="wrk is not installed")
+def test_calls_over_http_are_given_to_ours_and_to_the_rival() -> None:
+    lines = run("http", "--json", "--requests", "1", "--rounds", "1", "--rows", "80").splitlines()
+    figures = [json.loads(line) for line in lines]
+
+    assert len(figures) == 11 * 3
+    for figure in figures:
+        assert list(figure) == FIELDS
+        assert figure["name"].startswith(f"http/{connection.vendor}: ")
+        assert figure["ours"] > 0
+        assert figure["limit"] > 0
+    assert len({figure["name"] for figure in figures}) == len(figures)
+
+
+def test_a_benchmark_over_http_says_how_many_rows_it_needs() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        run("http", "--rounds", "2", "--requests", "10")
+
+    assert error.value.stderr.strip().endswith(
+        "--rows: at least 294, since each is given one command and no more."
+    )
 
 
 def test_a_benchmark_prints_a_table_for_people() -> None:

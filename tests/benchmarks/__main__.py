@@ -5,8 +5,10 @@ import importlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 from tests.benchmarks.databases import default_urls, fresh
+from tests.benchmarks.timing import ROUNDS
 
 NAMES = (
     "append",
@@ -18,6 +20,7 @@ NAMES = (
     "lists",
     "publish",
     "consume",
+    "http",
 )
 
 
@@ -29,7 +32,15 @@ def main() -> int:
     )
     parser.add_argument("--events", type=int, default=100_000, help="stored before it starts")
     parser.add_argument(
-        "--rows", type=int, help="candidates of `lists`; by default 1,000,000, on SQLite 100,000"
+        "--rows",
+        type=int,
+        help="candidates of `lists` (by default 1,000,000, on SQLite 100,000) and `http` (10,000)",
+    )
+    parser.add_argument(
+        "--requests", type=int, default=200, help="of one call in one round of `http`"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="of `http`, behind one that warms up"
     )
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
@@ -37,6 +48,8 @@ def main() -> int:
         parser.error("--events: at least 1 is stored before anything is measured.")
     if options.rows is not None and options.rows < 1:
         parser.error("--rows: at least 1.")
+    if options.requests < 1 or options.rounds < 1:
+        parser.error("--requests, --rounds: at least 1.")
     if options.database_url is None:
         again = [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]]
         return max(
@@ -45,13 +58,33 @@ def main() -> int:
         )
     with fresh(options.database_url) as url:
         os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-        many = 100_000 if options.database_url.startswith("sqlite") else 1_000_000
-        stored = options.rows or many if options.name == "lists" else options.events
-        _run(options.name, stored, as_json=options.json)
+        _run(options.name, _stored(options), _terms(options), as_json=options.json)
     return 0
 
 
-def _run(name: str, stored: int, *, as_json: bool) -> None:
+def _stored(options: argparse.Namespace) -> int:
+    match options.name:
+        case "lists":
+            many = 100_000 if options.database_url.startswith("sqlite") else 1_000_000
+            return options.rows or many
+        case "http":
+            return options.rows or 10_000
+        case _:
+            return int(options.events)
+
+
+def _terms(options: argparse.Namespace) -> dict[str, Any]:
+    """What `http` is told besides."""
+    if options.name != "http":
+        return {}
+    return {
+        "server": options.database_url,
+        "requests": options.requests,
+        "rounds": options.rounds,
+    }
+
+
+def _run(name: str, stored: int, terms: dict[str, Any], *, as_json: bool) -> None:
     import django
 
     django.setup()
@@ -59,7 +92,7 @@ def _run(name: str, stored: int, *, as_json: bool) -> None:
     from django.db import connection
 
     call_command("migrate", verbosity=0)
-    for figure in importlib.import_module(f"tests.benchmarks.{name}").run(stored):
+    for figure in importlib.import_module(f"tests.benchmarks.{name}").run(stored, **terms):
         print(figure.as_json() if as_json else figure, flush=True)
     connection.close()
 

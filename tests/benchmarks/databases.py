@@ -17,13 +17,13 @@ def default_urls() -> list[str]:
 
 
 @contextmanager
-def fresh(url: str) -> Iterator[str]:
+def fresh(url: str, name: str = "benchmark") -> Iterator[str]:
     """The address of an empty database: on the server `url` names, or in a new directory."""
     if url.startswith("sqlite"):
         with TemporaryDirectory() as folder:
             yield f"sqlite:///{quote(str(Path(folder) / 'benchmark.sqlite3'))}"
         return
-    name = f"recruitment_benchmark_{os.getpid()}"
+    name = f"recruitment_{name}_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         try:

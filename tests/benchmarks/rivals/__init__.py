@@ -1,0 +1,1 @@
+"""What others would build for the same task, to be served beside ours."""
