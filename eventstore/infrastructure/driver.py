@@ -156,7 +156,7 @@ class PostgreSQLDriver:
         self._cursors = Cursors()
 
     _values = ", ".join(f"{_MARKS.get(column, '%s::text')}" for column in _COLUMNS)
-    _arrays = "unnest(" + ", ".join(f"%s::{_CASTS.get(c, 'text')}[]" for c in _COLUMNS) + ")"
+    _arrays = "unnest(" + ", ".join(f"%b::{_CASTS.get(c, 'text')}[]" for c in _COLUMNS) + ")"
 
     def insert(
         self,
@@ -192,7 +192,7 @@ class PostgreSQLDriver:
     ) -> None:
         statement = (
             f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) "
-            "SELECT * FROM unnest(%s::uuid[], %s::bytea[])"
+            "SELECT * FROM unnest(%b::uuid[], %b::bytea[])"
         )
         columns = [list(column) for column in zip(*keys, strict=True)]
         self._cursors.of(connection, statement).execute(statement, columns)
@@ -203,7 +203,7 @@ class PostgreSQLDriver:
         versions = [head.version for head in heads.values()]
         hashes = [head.hash for head in heads.values()]
         found = psycopg.Cursor(connection).execute(
-            "SELECT event.stream_id FROM unnest(%s::uuid[], %s::integer[], %s::bytea[]) "
+            "SELECT event.stream_id FROM unnest(%b::uuid[], %b::integer[], %b::bytea[]) "
             f"AS head (stream_id, version, hash) JOIN {TABLE} AS event "
             "USING (stream_id, version, hash)",
             [list(heads), versions, hashes],
@@ -232,7 +232,7 @@ class PostgreSQLDriver:
     def select_streams(
         self, connection: psycopg.Connection[Any], after: Mapping[UUID, int], *, keys: bool
     ) -> Iterator[Stored]:
-        behind = "unnest(%s::uuid[], %s::integer[]) AS behind (stream_id, version)"
+        behind = "unnest(%b::uuid[], %b::integer[]) AS behind (stream_id, version)"
         on = "event.stream_id = behind.stream_id AND event.version > behind.version"
         statement = _select_streams(f"{behind} JOIN", _SELECTED, on, keys=keys)
         # Not prepared: a plan that was made for few streams, or a small log, would be kept.

@@ -92,8 +92,14 @@ class PostgreSQLRows:
         return dict(cursor.execute(statement, [list(stream_ids)], prepare=True).fetchall())
 
     def insert_many(self, database: BaseDatabaseWrapper, rows: Sequence[NewRow]) -> set[UUID]:
-        calls = [(row[0], self._table.stored(database, self._table.row(*row))) for row in rows]
-        return self._run_many(database, self._table.insert_missing(), calls)
+        if not rows:
+            return set()
+        statement = self._table.insert_missing_from_arrays()
+        values = [self._table.stored(database, self._table.row(*row)) for row in rows]
+        cursor = self._cursors.of(database.connection, statement)
+        cursor.execute(statement, [list(column) for column in zip(*values, strict=True)])
+        added = {stream_id for (stream_id,) in cursor.fetchall()}
+        return {row[0] for row in rows} - added
 
     def update(
         self, database: BaseDatabaseWrapper, stream_id: UUID, expected: int, columns: Columns

@@ -45,6 +45,12 @@ class Table:
         self._adapted = adapted if database.vendor == "sqlite" else _as_it_is
         own = (self.stream, "version", self.shown)
         self.columns = tuple(name for name in self.fields if name not in own)
+        # What a default calls for is made for each row.
+        self._made_anew = [n for n in self.columns if callable(self.fields[n].default)]
+        self._constant_defaults: dict[str, object] = {
+            name: None if name in self._made_anew else self.fields[name].get_default()
+            for name in self.columns
+        }
         self._sql = {name: f'"{field.column}"' for name, field in self.fields.items()}
         self._name = f'"{model._meta.db_table}"'
         # Without their length: a cast to that would cut a value off, and silently.
@@ -59,7 +65,7 @@ class Table:
         plain, adapted = self._plain, self._adapted
         return [
             adapted(value)
-            if type(value) is plain[name]
+            if type(value) is plain[name] or (value is None and plain[name])
             else self.fields[name].get_db_prep_save(value, database)
             for name, value in columns.items()
         ]
@@ -82,7 +88,8 @@ class Table:
         return self._newest_row(stream_id, version, version) | {**columns}
 
     def _defaults(self) -> dict[str, object]:
-        return {name: self.fields[name].get_default() for name in self.columns}
+        made = {name: self.fields[name].get_default() for name in self._made_anew}
+        return self._constant_defaults | made
 
     def _newest_row(self, stream_id: UUID, opened: int, version: int) -> dict[str, object]:
         return {self.stream: stream_id, "version": opened, self.shown: version}
@@ -104,6 +111,15 @@ class Table:
         """Of a whole row, in the order of `row`; nothing where its key is there."""
         names = (self.stream, "version", *([self.shown] if self.lists else []), *self.columns)
         return f"{self.insert(names)} ON CONFLICT DO NOTHING"
+
+    def insert_missing_from_arrays(self) -> str:
+        """The same for PostgreSQL, of many rows, each column a list. Returns the streams added."""
+        names = (self.stream, "version", *([self.shown] if self.lists else []), *self.columns)
+        arrays = ", ".join(f"%b::{self._kinds[name]}[]" for name in names)
+        return (
+            f"INSERT INTO {self._name} ({self._listed(names)}) SELECT * FROM unnest({arrays}) "
+            f"ON CONFLICT DO NOTHING RETURNING {self._sql[self.stream]}"
+        )
 
     def update(self, names: Names, *, relaxed: bool = False) -> str:
         return (

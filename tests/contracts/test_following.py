@@ -1,7 +1,7 @@
 """What becomes of a read model that is followed, repaired and parked, on every adapter."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -106,9 +106,10 @@ def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[in
     kind: Any = type(read_model.store)
 
     def checked(read: Any) -> Any:
-        def found(self: Any, *args: Any, **terms: Any) -> list[RecordedEvent]:
-            events: list[RecordedEvent] = read(self, *args, **terms)
-            for recorded in events:
+        def found(self: Any, *args: Any, **terms: Any) -> Any:
+            events: Any = read(self, *args, **terms)
+            streams = events.values() if isinstance(events, dict) else [events]
+            for recorded in chain.from_iterable(streams):
                 if recorded.position in at:
                     raise UndecodableEvent(
                         stream_id=recorded.stream_id,
@@ -123,7 +124,7 @@ def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[in
 
         return found
 
-    for method in ("read_all", "read_stream"):
+    for method in ("read_all", "read_stream", "read_streams"):
         monkeypatch.setattr(kind, method, checked(getattr(kind, method)))
     return at
 
