@@ -1,7 +1,8 @@
 """The composition root of candidates: the service for the doors, the projector for the log."""
 
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from secrets import token_bytes
 from typing import Any, get_args
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from candidates.application.history_import import HistoryImport
 from candidates.application.history_map import HistoryMap
 from candidates.application.past import past_columns
 from candidates.application.projector import CandidateProjector
+from candidates.application.row_identity import RowIdentity
 from candidates.application.service import CandidateService
 from candidates.application.span_projector import StatusSpanProjector
 from candidates.application.statistics import Statistics
@@ -23,20 +25,27 @@ from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.external_ids import ProjectedExternalIds
 from candidates.infrastructure.history_file import content_digest as content_digest
 from candidates.infrastructure.history_file import history_rows as history_rows
+from candidates.infrastructure.imported_rows import DjangoTakenRows, candidates_of
+from candidates.infrastructure.occurrences import spooled_occurrences
 from candidates.infrastructure.statistics import counted_statistics
 from candidates.infrastructure.upcasters import UPCASTERS
 from candidates.infrastructure.what_if import counted
 from candidates.models import CandidateProjection, StatusSpan
 from eventstore import wiring as eventstore
 from eventstore.application.past import Moment, PastTime, require_past
-from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
+from eventstore.application.ports import EventBatch, EventPublisher, Streams, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
-from eventstore.domain.exceptions import AggregateNotFound
+from eventstore.domain.exceptions import AggregateNotFound, DomainError, UnsafeLogRead
+from eventstore.wiring import KeyUnavailable as KeyUnavailable
 from eventstore.wiring import in_one_transaction as in_one_transaction
 from eventstore.wiring import require_log as require_log
 from eventstore.wiring import require_writable as require_writable
 
+IMPORTED_ROWS = "imported rows"
+"""The name of the secret by which they are known again."""
+PATIENCE = 30.0
+"""Seconds that an import waits for its rows to be shown."""
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 _external_ids = ProjectedExternalIds(
     source=eventstore.event_store(),
@@ -70,25 +79,77 @@ def trial_service() -> CandidateService:
     return _service(eventstore.trial_store(), eventstore.silent_publisher())
 
 
-def history_import(history_map: HistoryMap, *, batch_id: UUID, dry_run: bool) -> HistoryImport:
-    """Decides as the service does and tells no projection: the caller repairs them at the end.
+@contextmanager
+def history_import(
+    history_map: HistoryMap, *, batch_id: UUID, dry_run: bool
+) -> Iterator[HistoryImport]:
+    """Decides as the service does and tells no projection: `bring_rows` does at the end.
 
-    A dry run decides on top of the log and keeps nothing.
+    A dry run decides on top of the log and keeps nothing. Raises KeyUnavailable where the secret
+    by which rows are known again cannot be opened.
     """
-    store = eventstore.trial_store() if dry_run else eventstore.event_store()
-    snapshots = None if dry_run else eventstore.snapshots()
-    service = _service(store, eventstore.silent_publisher(), snapshots)
-    return HistoryImport(history_map, service=service, store=store, batch_id=batch_id)
+    if dry_run:
+        # Without a secret nothing was taken yet, and any will do.
+        secret = eventstore.existing_secret(IMPORTED_ROWS) or token_bytes(32)
+    else:
+        secret = eventstore.secret(IMPORTED_ROWS)
+
+    def begin() -> tuple[EventBatch, CandidateService]:
+        batch = eventstore.event_store().batch()
+        return batch, _service(batch, eventstore.silent_publisher())
+
+    with spooled_occurrences() as occurrences:
+        yield HistoryImport(
+            history_map,
+            begin=begin,
+            keep=None if dry_run else in_one_transaction,
+            identity=RowIdentity(secret, system=history_map.system),
+            taken=DjangoTakenRows(history_map.system),
+            occurrences=occurrences,
+            batch_id=batch_id,
+        )
 
 
 def repair() -> int:
     """Bring every row that is missing or behind up to the log. Returns how many streams had one.
 
-    None, and nothing is done, where messages alone feed the rows.
+    Returns 0 without doing anything where messages alone feed the rows.
     """
     if settings.EVENT_DELIVERY == "bus":
         return 0
     return max(eventstore.repair(name).streams for name in PROJECTIONS)
+
+
+def bring_rows(*, until: int, batch_id: UUID) -> list[str]:
+    """Bring the rows of candidates up to the log, at least to this position.
+
+    Waits PATIENCE seconds for whoever is at work on them. Returns what is left for a person to
+    see to, in words; of parked streams those alone that the batch brought something to.
+    """
+    if settings.EVENT_DELIVERY == "bus":
+        return []
+    try:
+        behind = eventstore.repair_until(until, PROJECTIONS, patience=PATIENCE)
+    except (DomainError, UnsafeLogRead) as error:
+        return [f"The rows of candidates cannot be brought up to the log: {error}"]
+    problems = [
+        f"{name}: the rows do not show all of it yet, since another process is at work on them or "
+        "an event cannot be read. Run `manage.py follow --once`."
+        for name in behind
+    ]
+    for name in PROJECTIONS:
+        parked = {one.stream_id for one in eventstore.parked_streams().listed(name)}
+        if of_this := candidates_of(batch_id, among=parked):
+            problems.append(
+                f"{name}: {len(of_this)} of these candidates are parked and do not show all of "
+                "it. `manage.py parked list` says why."
+            )
+    return problems
+
+
+def rows_come_by_messages() -> bool:
+    """Whether `manage.py publish` and `manage.py consume` bring the rows."""
+    return bool(settings.EVENT_DELIVERY == "bus")
 
 
 def shown_end(*, after: int = 0) -> int:
@@ -145,7 +206,7 @@ def event_data(event: DomainEvent) -> dict[str, Any]:
 
 
 def _service(
-    store: EventStore,
+    store: Streams,
     publisher: EventPublisher,
     snapshots: Snapshots | None = None,
     unit_of_work: UnitOfWork = nullcontext,

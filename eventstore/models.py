@@ -58,6 +58,19 @@ class StreamKey(models.Model):
         return str(self.stream_id)
 
 
+class WrappedSecret(models.Model):
+    """A random secret that an app keeps for ever, wrapped as the keys of streams are."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    wrapped = models.BinaryField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class LogIdentity(models.Model):
     """The one row that says which log this is. It goes wherever the log is restored to."""
 

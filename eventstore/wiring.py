@@ -42,6 +42,7 @@ from eventstore.application.projection import Projection
 from eventstore.application.received import ReceivedDelivery, WaitingStreams
 from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
+from eventstore.application.repair import repair_until as _repair_until
 from eventstore.application.replay import Blocked as Blocked
 from eventstore.application.replay import Rebuilds, Replay
 from eventstore.application.replay import Replayed as Replayed
@@ -62,11 +63,13 @@ from eventstore.domain.exceptions import (
     UndecodableEvent,
 )
 from eventstore.infrastructure import log
+from eventstore.infrastructure import secrets as _secrets
 from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
 from eventstore.infrastructure.identity import accept_log, log_id
 from eventstore.infrastructure.keys import Keyring
+from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
 from eventstore.infrastructure.lag import publisher_status as _publisher_status
 from eventstore.infrastructure.lag import statuses
@@ -247,6 +250,19 @@ def verification(
 def rotate_keys() -> Rotated:
     """Wrap every stream's key under the newest key."""
     return rotate(keyring())
+
+
+def secret(name: str) -> bytes:
+    """A random secret of that name, made when it is first asked for. See `secrets.py`.
+
+    Raises KeyUnavailable.
+    """
+    return _secrets.secret(keyring(), name)
+
+
+def existing_secret(name: str) -> bytes | None:
+    """The same, but None where there is none yet."""
+    return _secrets.existing_secret(keyring(), name)
 
 
 def mapper() -> EventMapper:
@@ -553,6 +569,18 @@ def repair(
 ) -> Repaired:
     """Bring the projection's rows up to the log. See `Repair.run`."""
     return _repair(_deliveries[name]).run(limit=limit, go_on=go_on)
+
+
+def repair_until(position: int, names: Iterable[str], *, patience: float) -> list[str]:
+    """Bring these projections up to the log as far as the position. See `repair_until`."""
+    return _repair_until(
+        position,
+        [_repair(_deliveries[name]) for name in names],
+        checkpoints=_checkpoints,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        patience=patience,
+    )
 
 
 def follower(

@@ -1,8 +1,11 @@
 """Turns the rows of another system's log into commands, in file order, each row at most once."""
 
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
+from typing import Protocol, TypeAlias
+from uuid import UUID, uuid5
 
 from candidates.application.commands import (
     AddCandidate,
@@ -16,10 +19,21 @@ from candidates.application.commands import (
 from candidates.application.history_map import HistoryMap, Step
 from candidates.application.history_rows import Row, UnreadableRow
 from candidates.application.history_values import BadRow
+from candidates.application.ports import Occurrences, TakenRow, TakenRows
+from candidates.application.row_identity import RowIdentity, instant
 from candidates.application.service import CandidateService
+from candidates.domain.events import (
+    CandidateAdded,
+    CandidateInvited,
+    CandidateMovedToStandby,
+    CandidateNoted,
+    CandidateRejected,
+    CandidateRescored,
+)
 from eventstore.application.commands import CommandContext
-from eventstore.application.ports import EventStore
-from eventstore.domain.exceptions import DomainError, InvalidValue, UndecodableEvent
+from eventstore.application.ports import EventBatch
+from eventstore.domain.events import DomainEvent, RecordedEvent, event_id_of
+from eventstore.domain.exceptions import BatchConflict, DomainError, InvalidValue, UndecodableEvent
 
 SOURCE_ROW = "source_row"
 """The metadata key under which an event keeps the line that it came from."""
@@ -35,9 +49,9 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     IGNORED = "ignored"
     KNOWN = "known"
-    """At or before the newest row stored of its stream: decided by an earlier run."""
+    """Taken by an earlier run, or by another one at the same time."""
     CHANGED = "changed"
-    """A row that was taken says something else by now; it is not carried out."""
+    """It says something else than the row that was taken in its place, and is not carried out."""
 
 
 _DONE: dict[type[CandidateCommand], Outcome] = {
@@ -48,6 +62,29 @@ _DONE: dict[type[CandidateCommand], Outcome] = {
     RescoreCandidate: Outcome.RESCORED,
     NoteOnCandidate: Outcome.NOTED,
 }
+
+
+_KINDS: Mapping[type[CandidateCommand], str] = {
+    AddCandidate: "add",
+    MoveCandidateToStandby: "standby",
+    InviteCandidate: "invite",
+    RejectCandidate: "reject",
+    RescoreCandidate: "rescore",
+    NoteOnCandidate: "note",
+}
+"""Part of what rows are known by: permanent, as the names of events are."""
+_EVENTS: Mapping[type[CandidateCommand], type[DomainEvent]] = {
+    AddCandidate: CandidateAdded,
+    MoveCandidateToStandby: CandidateMovedToStandby,
+    InviteCandidate: CandidateInvited,
+    RejectCandidate: CandidateRejected,
+    RescoreCandidate: CandidateRescored,
+    NoteOnCandidate: CandidateNoted,
+}
+CHANGED = "changed"
+IN_WORDS = "Taken before with other content; what is stored stays as it is."
+ATTEMPTS = 50
+"""At a chunk that others are faster on. Each time one of them has got further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,87 +98,243 @@ class Taken:
     line: int
     key: str = ""
     code: str = ""
-    """Why it was refused."""
+    """Why it was refused; `changed` for what has changed."""
     detail: str = ""
     """The same in words that quote nothing of the row."""
     unreadable: bool = False
     """Refused for what stands in the file, and not by a rule."""
 
 
+Begin: TypeAlias = Callable[[], tuple[EventBatch, CandidateService]]
+"""Gives a new batch, and the service that decides on it."""
+
+
+class Keep(Protocol):
+    def __call__(self, work: Callable[[], object], *, streams: Collection[UUID]) -> object:
+        """Do the work in one transaction, in which other batches keep off these streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One command that a row asks for, and by what it is known again."""
+
+    line: int
+    key: str
+    step: Step
+    candidate_id: UUID
+    place: UUID
+    digest: UUID
+    first: UUID
+    """The digest of the first row of the file that says the same."""
+
+    def command_id(self, number: int) -> UUID:
+        """Of the row of this number among those taken at its place, counted from 1.
+
+        It is made of what the event shows anyway: no digest of the content gets into the log.
+        """
+        step = self.step
+        at = "" if isinstance(step.command, AddCandidate) else instant(step.occurred_at)
+        said = f"{_KINDS[type(step.command)]} {at} {number} {step.activity if at else ''}"
+        return uuid5(self.candidate_id, said)
+
+    def is_carried_out_by(self, recorded: RecordedEvent) -> bool:
+        adds = isinstance(self.step.command, AddCandidate)
+        return isinstance(recorded.event, _EVENTS[type(self.step.command)]) and (
+            adds or recorded.occurred_at == self.step.occurred_at
+        )
+
+
 class HistoryImport:
-    """Rows of one stream must be offered in rising lines; streams may be mixed at will."""
+    """Takes rows in the order of their file, a chunk in one commit, and each at most once.
+
+    A row is known again by what it says, wherever it stands: see `RowIdentity`. Without `keep`
+    nothing is stored: all chunks are decided on one batch.
+    """
 
     def __init__(
         self,
         history_map: HistoryMap,
         *,
-        service: CandidateService,
-        store: EventStore,
+        begin: Begin,
+        keep: Keep | None,
+        identity: RowIdentity,
+        taken: TakenRows,
+        occurrences: Occurrences,
         batch_id: UUID,
     ) -> None:
         self._map = history_map
-        self._service = service
-        self._store = store
+        self._begin = begin
+        self._keep = keep
+        self._identity = identity
+        self._rows = taken
+        self._occurrences = occurrences
         self._batch_id = batch_id
-        self._newest: dict[UUID, int] = {}
+        self._trial = begin() if keep is None else None
+        self.position = 0
+        """Of the last event that was stored; 0 where none was."""
 
-    def take(self, row: Row | UnreadableRow) -> list[Taken]:
-        """Carry out what a row asks for. Returns an outcome for each of its commands, else one.
+    def take(self, rows: Sequence[Row | UnreadableRow]) -> list[list[Taken]]:
+        """Carry out what the next rows of the file ask for.
 
-        A row that cannot be read is refused whole and changes nothing. Where a rule refuses one
-        command of several, the others are carried out.
+        Returns for each row an outcome for each of its commands, else one. A row that cannot be
+        read is refused whole and changes nothing. Where a rule refuses one command of several,
+        the others are carried out.
         """
+        read = [self._read(row) for row in rows]
+        steps = [said for part in read if isinstance(part, list) for said in part]
+        outcomes = iter(self._decided(self._asked(steps)))
+        return [
+            [next(outcomes) for _ in part] if isinstance(part, list) else [part] for part in read
+        ]
+
+    def _read(self, row: Row | UnreadableRow) -> Taken | list[tuple[int, str, Step]]:
         key = self._map.key_of(row.cells)
         if isinstance(row, UnreadableRow):
-            return [_unreadable(row.line, key, row.code, row.detail)]
+            return _unreadable(row.line, key, row.code, row.detail)
         try:
             steps = self._map.steps_of(row.cells)
         except BadRow as bad:
-            return [_unreadable(row.line, key, bad.code, bad.detail)]
+            return _unreadable(row.line, key, bad.code, bad.detail)
         if not steps:
-            return [Taken(outcome=Outcome.IGNORED, line=row.line, key=key)]
-        candidate_id = self._map.candidate_id(key)
-        try:
-            known = row.line <= self._newest_row(candidate_id)
-        except UndecodableEvent as error:
-            return [_unreadable(row.line, key, error.code, str(error)) for _ in steps]
-        if known:
-            return [Taken(outcome=Outcome.KNOWN, line=row.line, key=key) for _ in steps]
-        return [self._carry_out(row.line, key, number, step) for number, step in enumerate(steps)]
+            return Taken(outcome=Outcome.IGNORED, line=row.line, key=key)
+        return [(row.line, key, step) for step in steps]
 
-    def _carry_out(self, line: int, key: str, number: int, step: Step) -> Taken:
+    def _asked(self, steps: Sequence[tuple[int, str, Step]]) -> list[_Asked]:
+        candidates = [self._map.candidate_id(key) for _, key, _ in steps]
+        places = [
+            self._identity.place(
+                candidate_id,
+                _KINDS[type(step.command)],
+                # Nobody is added twice, so when and how it was called makes no difference.
+                *(
+                    ("", None)
+                    if isinstance(step.command, AddCandidate)
+                    else (step.activity, step.occurred_at)
+                ),
+            )
+            for candidate_id, (_, _, step) in zip(candidates, steps, strict=True)
+        ]
+        contents = [
+            self._identity.content(place, {**step.said, "": instant(step.occurred_at)})
+            for place, (_, _, step) in zip(places, steps, strict=True)
+        ]
+        return [
+            _Asked(
+                line=line,
+                key=key,
+                step=step,
+                candidate_id=candidate_id,
+                place=place,
+                digest=self._identity.digest(content, number),
+                first=self._identity.digest(content, 1),
+            )
+            for (line, key, step), candidate_id, place, content, number in zip(
+                steps, candidates, places, contents, self._occurrences.met(contents), strict=True
+            )
+        ]
+
+    def _decided(self, asked: Sequence[_Asked]) -> list[Taken]:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._decided_on(*(self._trial or self._begin()), asked)
+            except BatchConflict:
+                # Somebody else decided on one of the candidates, or took the same rows.
+                if attempt == ATTEMPTS:
+                    raise
+
+    def _decided_on(
+        self, batch: EventBatch, service: CandidateService, asked: Sequence[_Asked]
+    ) -> list[Taken]:
+        stored = self._rows.at({one.place for one in asked})
+        taken = {place: dict(rows) for place, rows in stored.items()}
+        unknown = [one for one in asked if one.digest not in taken.get(one.place, ())]
+        batch.fetch(
+            {one.candidate_id for one in unknown},
+            command_ids=self._possible_ids(unknown, taken) if self._keep else (),
+        )
+        by_line = self._taken_by_line(batch, [one for one in unknown if one.place not in taken])
+        fresh: list[TakenRow] = []
+        outcomes = []
+        for one in asked:
+            at_place = taken.setdefault(one.place, {})
+            if one.digest in at_place or one.digest in by_line:
+                outcome = _outcome(one, Outcome.KNOWN)
+            elif one.first not in at_place and set(at_place.values()) - {self._batch_id}:
+                outcomes.append(_outcome(one, Outcome.CHANGED, CHANGED, IN_WORDS))
+                continue
+            else:
+                outcome = self._carried_out(service, one, len(at_place) + 1)
+            outcomes.append(outcome)
+            if outcome.outcome is not Outcome.REFUSED and one.digest not in at_place:
+                at_place[one.digest] = self._batch_id
+                fresh.append(TakenRow(one.place, one.digest, one.candidate_id))
+        if fresh and self._keep:
+            self._keep(
+                lambda: self._stored(batch, fresh), streams={row.candidate_id for row in fresh}
+            )
+        return outcomes
+
+    def _stored(self, batch: EventBatch, fresh: Sequence[TakenRow]) -> None:
+        recorded = batch.store()
+        self._rows.add(fresh, file=self._batch_id)
+        if recorded:
+            self.position = recorded[-1].position
+
+    def _possible_ids(
+        self, unknown: Sequence[_Asked], taken: Mapping[UUID, Mapping[UUID, UUID]]
+    ) -> list[UUID]:
+        """Of the commands that may be carried out, so that one query says which ones were."""
+        numbers: dict[UUID, int] = {}
+        ids = []
+        for one in unknown:
+            before = numbers.get(one.place, len(taken.get(one.place, ())))
+            numbers[one.place] = before + 1
+            ids.append(one.command_id(before + 1))
+        return ids
+
+    def _taken_by_line(self, batch: EventBatch, unknown: Sequence[_Asked]) -> set[UUID]:
+        """The digests of rows that were taken before rows were known by what they say."""
+        by_id: dict[UUID, list[_Asked]] = {}
+        for one in unknown:
+            if batch.head(one.candidate_id).version:
+                command_id = self._map.command_id_by_line(one.key, one.line)
+                by_id.setdefault(command_id, []).append(one)
+        found = set()
+        for command_id in batch.carried_out(by_id):
+            event_id = event_id_of(command_id, 0)
+            for one in by_id[command_id]:
+                # What cannot be read is refused when it is decided on.
+                with suppress(UndecodableEvent):
+                    stream = batch.read_stream(one.candidate_id)
+                    if any(r.event_id == event_id and one.is_carried_out_by(r) for r in stream):
+                        found.add(one.digest)
+        return found
+
+    def _carried_out(self, service: CandidateService, one: _Asked, number: int) -> Taken:
         context = CommandContext(
-            actor=step.actor,
+            actor=one.step.actor,
             door="import",
             allows=lambda _: True,
-            command_id=self._map.command_id(key, line, number),
+            command_id=one.command_id(number) if self._keep else None,
             correlation_id=self._batch_id,
-            occurred_at=step.occurred_at,
-            extra={SOURCE_ROW: line},
+            occurred_at=one.step.occurred_at,
+            extra={SOURCE_ROW: one.line},
         )
         try:
-            result = self._service.handle(step.command, context)
+            result = service.handle(one.step.command, context)
         except InvalidValue as invalid:
-            return _refused(line, key, invalid.rule)
+            return _outcome(one, Outcome.REFUSED, invalid.rule)
         except DomainError as refused:
-            return _refused(line, key, refused.code)
+            return _outcome(one, Outcome.REFUSED, refused.code)
         except UndecodableEvent as error:
-            return _unreadable(line, key, error.code, str(error))
-        self._newest[result.candidate_id] = line
-        # Repeated: a run at the same time was faster.
-        outcome = Outcome.KNOWN if result.repeated else _DONE[type(step.command)]
-        return Taken(outcome=outcome, line=line, key=key)
-
-    def _newest_row(self, candidate_id: UUID) -> int:
-        if candidate_id not in self._newest:
-            stored = self._store.read_stream(candidate_id)
-            rows = [recorded.metadata.extra.get(SOURCE_ROW, 0) for recorded in stored]
-            self._newest[candidate_id] = max(rows, default=0)
-        return self._newest[candidate_id]
+            return _unreadable(one.line, one.key, error.code, str(error))
+        return _outcome(one, Outcome.KNOWN if result.repeated else _DONE[type(one.step.command)])
 
 
-def _refused(line: int, key: str, code: str) -> Taken:
-    return Taken(outcome=Outcome.REFUSED, line=line, key=key, code=code)
+def _outcome(one: _Asked, outcome: Outcome, code: str = "", detail: str = "") -> Taken:
+    return Taken(outcome=outcome, line=one.line, key=one.key, code=code, detail=detail)
 
 
 def _unreadable(line: int, key: str, code: str, detail: str) -> Taken:

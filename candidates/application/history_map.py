@@ -1,7 +1,7 @@
 """How another system's process log is read: which columns mean what, and what becomes a command."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -62,6 +62,8 @@ class Rule:
     score: Score = _NO_SCORE
     words: Text = _NO_WORDS
     """The note of a rejection, why somebody was rescored, or what was noted."""
+    said: tuple[str, ...] = ()
+    """The columns of `Step.said`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Step:
     """What the other system calls it: an activity, or the column of a date."""
     actor: str
     occurred_at: datetime
+    said: Mapping[str, str]
+    """Column -> text: what the row says of it besides whom, what and when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,22 +108,46 @@ class HistoryMap:
         if missing := sorted(needed - plain.keys()):
             raise InvalidMap(f"The map lacks {', '.join(missing)}.")
         system = text_at(plain, "system") if "system" in plain else "history"
-        profile = object_at(plain, "profile")
-        commands, dates = object_at(plain, "commands"), object_at(plain, "dates")
+        profile = {
+            key: Text.parse(value, f"profile: {key}")
+            for key, value in object_at(plain, "profile").items()
+        }
+        commands = {
+            activity: _rules(rules, plain, f"commands: {activity}")
+            for activity, rules in object_at(plain, "commands").items()
+        }
+        dates = {
+            column: _rules(rules, plain, f"dates: {column}", column=column)
+            for column, rules in object_at(plain, "dates").items()
+        }
+        actor = _text_or(plain, "actor", Text(constant=system))
+        # Of an activity's row all of it counts, also where its own command does not need it.
+        person = {column for text in profile.values() for column in text.columns}.union(
+            *(
+                _values_of(rule)
+                for several in (*commands.values(), *dates.values())
+                for rule in several
+                if rule.command == "add"
+            )
+        )
         return cls(
             shape=FileShape.parse(plain),
             stream=text_at(plain, "stream"),
             activity=text_at(plain, "activity") if "activity" in plain else None,
-            actor=_text_or(plain, "actor", Text(constant=system)),
+            actor=actor,
             rules={
-                activity: _rules(rules, plain, f"commands: {activity}")
-                for activity, rules in commands.items()
+                activity: tuple(replace(rule, said=_said(rule, actor, person)) for rule in several)
+                for activity, several in commands.items()
             },
             dates={
-                column: _rules(rules, plain, f"dates: {column}", column=column)
-                for column, rules in dates.items()
+                column: tuple(
+                    # The row's other dates may come later, and change nothing of this one.
+                    replace(rule, said=_said(rule, actor, person if rule.command == "add" else ()))
+                    for rule in several
+                )
+                for column, several in dates.items()
             },
-            profile={key: Text.parse(value, f"profile: {key}") for key, value in profile.items()},
+            profile=profile,
             clock=Clock.parse(plain),
             system=system,
         )
@@ -141,8 +169,9 @@ class HistoryMap:
     def candidate_id(self, key: str) -> UUID:
         return stream_id_of(uuid5(self._namespace, key))
 
-    def command_id(self, key: str, line: int, step: int = 0) -> UUID:
-        return uuid5(self._namespace, f"{line}.{step} {key}" if step else f"{line} {key}")
+    def command_id_by_line(self, key: str, line: int) -> UUID:
+        """Under which imports carried out the row on this line before they knew rows by content."""
+        return uuid5(self._namespace, f"{line} {key}")
 
     def batch_id(self, content_digest: str) -> UUID:
         """The correlation of everything that one state of the file brings in."""
@@ -166,6 +195,7 @@ class HistoryMap:
                 activity=activity,
                 actor=self.actor.of(row) or self.system,
                 occurred_at=self.clock.time_of(rule.occurred_at.of(row)),
+                said={column: row[column] for column in rule.said},
             )
             for activity, rule in asked
         ]
@@ -300,5 +330,14 @@ def _text_or(plain: Mapping[str, Any], name: str, default: Text, *, where: str =
 
 
 def _columns_of(rule: Rule) -> tuple[str, ...]:
+    return (*rule.occurred_at.columns, *_values_of(rule))
+
+
+def _values_of(rule: Rule) -> tuple[str, ...]:
     reason = (rule.reason.column,) if rule.reason.column else ()
-    return (*rule.occurred_at.columns, *rule.score.columns, *rule.words.columns, *reason)
+    return (*rule.score.columns, *rule.words.columns, *reason)
+
+
+def _said(rule: Rule, actor: Text, person: Iterable[str]) -> tuple[str, ...]:
+    columns = {*actor.columns, *_values_of(rule), *person}
+    return tuple(sorted(columns - set(rule.occurred_at.columns)))

@@ -28,7 +28,7 @@ from candidates.domain.candidate import Candidate
 from candidates.domain.events import Status
 from candidates.domain.exceptions import AlreadyAdded, ExternalIdsNotHere
 from eventstore.application.commands import CommandContext
-from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
+from eventstore.application.ports import EventPublisher, Streams, UnitOfWork
 from eventstore.application.repository import AggregateRepository
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import Metadata, RecordedEvent, stream_id_of
@@ -66,7 +66,7 @@ class CandidateService:
     def __init__(
         self,
         *,
-        store: EventStore,
+        store: Streams,
         publisher: EventPublisher,
         threshold: float,
         new_id: Callable[[], UUID],
@@ -122,7 +122,7 @@ class CandidateService:
         return self._answered(context.metadata(command))
 
     def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
-        """See `EventStore.carried_out`."""
+        """See `Streams.carried_out`."""
         return self._store.carried_out(command_ids)
 
     def _admit(self, command: CandidateCommand, context: CommandContext) -> None:

@@ -134,3 +134,28 @@ class StatusSpan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.candidate}/{self.version} {self.status}"
+
+
+class ImportedRow(models.Model):
+    """A row of another system's log that an import has taken: what is remembered of it.
+
+    Both ids are digests under a secret, which say nothing of the row to who has only the database.
+    Without its rows here a candidate's history is not imported a second time either: the log has
+    the candidate, who may not be added again.
+    """
+
+    pk = models.CompositePrimaryKey("place", "digest")
+    place = models.UUIDField()
+    """Whom it is about, what happened and when; of one that adds somebody only whom."""
+    digest = models.UUIDField()
+    """All that it says, with its number among the rows of its file that say the same."""
+    candidate = models.UUIDField(db_index=True)
+    system = models.TextField()
+    file = models.UUIDField()
+    """The batch that brought it in: one for each state of a file."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.candidate} {self.digest}"

@@ -92,7 +92,7 @@ class EventBatch(Streams, Protocol):
     """Streams on which many commands are decided in memory, whose events are stored together.
 
     It reads the log and what was appended to it itself. An append refuses all that the log's own
-    would; its events are at position 0 until `store` has stored them. A batch is stored once.
+    would; its events are at position 0 until `store` has stored them.
     """
 
     def fetch(self, stream_ids: Collection[UUID], *, command_ids: Collection[UUID] = ()) -> None:
@@ -107,7 +107,8 @@ class EventBatch(Streams, Protocol):
         Inside a caller's transaction this is a savepoint: a refusal leaves it usable.
 
         Raises BatchConflict where another writer was faster: the commands are to be decided anew,
-        on a new batch.
+        on a new batch. So where it was stored already; it may be stored again where the caller's
+        transaction was rolled back.
         """
 
 

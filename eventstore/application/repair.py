@@ -12,6 +12,8 @@ from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
 
 logger = logging.getLogger(__name__)
 
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+"""Seconds between two attempts."""
 STREAMS = 500
 """Healed in one transaction: a second at most, for SQLite keeps all writers waiting meanwhile."""
 
@@ -22,6 +24,41 @@ class Repaired:
     """That lacked something."""
     complete: bool
     """Whether the checkpoint is now at the end that the log had."""
+    unreadable: int = 0
+    """Streams of which an event cannot be decoded: they and the checkpoint stay where they are."""
+
+
+def repair_until(
+    position: int,
+    repairs: Sequence["Repair"],
+    *,
+    checkpoints: Checkpoints,
+    monotonic: Callable[[], float],
+    sleep: Callable[[float], object],
+    patience: float,
+) -> list[str]:
+    """Repair until the checkpoints have reached the position, whoever moves them.
+
+    Where a transaction in flight or another process keeps one back, it is tried again for so many
+    seconds; where an event cannot be decoded, it is not. Returns the projections that were not
+    brought that far. Raises what a repair raises.
+    """
+    deadline, pause = monotonic() + patience, SHORTEST_PAUSE
+    waiting, left = list(repairs), []
+    while True:
+        repaired = {repair: repair.run() for repair in waiting}
+        left += [repair for repair, done in repaired.items() if done.unreadable]
+        reached = checkpoints.all()
+        waiting = [
+            repair
+            for repair, done in repaired.items()
+            if repair not in left
+            and not (done.complete and reached[repair.projection].position >= position)
+        ]
+        if not waiting or monotonic() >= deadline:
+            return [repair.projection for repair in (*left, *waiting)]
+        sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 class Repair:
@@ -43,6 +80,11 @@ class Repair:
         self._parked = parked
         self._savepoint = savepoint
 
+    @property
+    def projection(self) -> str:
+        """Its name."""
+        return self._projection.name
+
     def run(
         self, *, limit: int | None = None, go_on: Callable[[], bool] = lambda: True
     ) -> Repaired:
@@ -62,22 +104,25 @@ class Repair:
         # Before anything is healed: what fails only now is not tried twice.
         parked = self._parked.listed(name, limit=limit)
         behind = self._projection.behind(after=position, until=end)
-        complete = limit is None or len(behind) <= limit
+        complete, unreadable = limit is None or len(behind) <= limit, 0
         for start in range(0, len(behind[:limit]), STREAMS):
             chunk = behind[:limit][start : start + STREAMS]
-            complete = go_on() and self._healed(chunk, at=position) and complete
-        if complete:
+            healed = self._healed(chunk, at=position) if go_on() else None
+            complete = complete and healed is not None
+            unreadable += healed or 0
+        if complete and not unreadable:
             with self._checkpoints.claimed(name) as checkpoint:
                 complete = checkpoint is not None and self._checkpoints.move(
                     name, expected=position, position=end
                 )
+        complete = complete and not unreadable
         for one in parked:
             if not go_on():
                 break
             with self._checkpoints.claimed(name) as checkpoint:
                 if checkpoint is not None:
                     self._retried(one.stream_id)
-        return Repaired(streams=len(behind), complete=complete)
+        return Repaired(streams=len(behind), complete=complete, unreadable=unreadable)
 
     def _retried(self, stream_id: UUID) -> None:
         try:
@@ -85,11 +130,12 @@ class Repair:
         except UndecodableEvent as error:
             logger.error("%r stays behind: %s", self._projection, error)
 
-    def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> bool:
+    def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> int | None:
+        """How many streams cannot be decoded; None where another process has the checkpoint."""
         name = self._projection.name
         with self._checkpoints.claimed(name) as checkpoint:
             if checkpoint is None or checkpoint.position != at:
-                return False
+                return None
             waiting = self._parked.among(name, [stream_id for stream_id, _ in chunk])
             shown = {stream_id: shown for stream_id, shown in chunk if stream_id not in waiting}
             try:
@@ -98,7 +144,7 @@ class Repair:
                 # Of one of them; each alone tells of which.
                 left = shown
             healed = [self._healed_alone(stream_id) for stream_id in left]
-        return all(healed)
+        return healed.count(False)
 
     def _left(
         self, missing: Mapping[UUID, Sequence[RecordedEvent]], shown: Mapping[UUID, int]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from eventstore.application.ports import EventPublisher, EventStore, UnitOfWork
+from eventstore.application.ports import EventPublisher, Streams, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.aggregate import Aggregate
 from eventstore.domain.events import Metadata, RecordedEvent, StreamHead
@@ -26,7 +26,7 @@ class AggregateRepository(Generic[A]):
         self,
         aggregate: type[A],
         *,
-        store: EventStore,
+        store: Streams,
         publisher: EventPublisher,
         snapshots: Snapshots | None = None,
         unit_of_work: UnitOfWork = nullcontext,

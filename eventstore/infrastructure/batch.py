@@ -60,7 +60,6 @@ class DjangoEventBatch:
         self._appended: list[tuple[_Stream, RecordedEvent, StorageRow]] = []
         self._commands: dict[UUID, bool] = {}
         """Whether a command was carried out, in the log or in this batch."""
-        self._stored = False
 
     def fetch(self, stream_ids: Collection[UUID], *, command_ids: Collection[UUID] = ()) -> None:
         fresh = [id for id in dict.fromkeys(stream_ids) if id not in self._streams]
@@ -156,8 +155,6 @@ class DjangoEventBatch:
         return {id for id in command_ids if self._commands[id]}
 
     def store(self) -> list[RecordedEvent]:
-        if self._stored:
-            raise ValueError("A batch is stored once.")
         rows = [row for _, _, row in self._appended]
         changed = {id: stream for id, stream in self._streams.items() if stream.changed}
         keys = [(id, stream.created) for id, stream in changed.items() if stream.created]
@@ -178,7 +175,6 @@ class DjangoEventBatch:
             if not isinstance(error, _Refused) and not any(name in str(error) for name in REFUSING):
                 raise
             raise BatchConflict(stream_ids=self._conflicting(changed)) from error
-        self._stored = True
         return [
             recorded._replace(position=position)
             for (_, recorded, _), position in zip(self._appended, positions, strict=True)

@@ -58,34 +58,37 @@ class Keyring:
     def new_key(self, stream_id: UUID) -> tuple[DataKey, bytes]:
         """A fresh data key, and how it is stored."""
         key = AESGCM.generate_key(256)
-        return DataKey(stream_id, key), self._wrap(stream_id, key)
+        return DataKey(stream_id, key), self.wrap(stream_id, key)
 
     def unwrap(self, stream_id: UUID, wrapped: bytes) -> DataKey:
         """Raises KeyUnavailable."""
         return DataKey(stream_id, self._unwrap(stream_id, wrapped))
 
+    def unwrap_secret(self, place: UUID, wrapped: bytes) -> bytes:
+        """What `wrap` was given for this place. Raises KeyUnavailable."""
+        return self._unwrap(place, wrapped, kind="secret")
+
     def is_newest(self, wrapped: bytes) -> bool:
         return wrapped[:_KEY_ID] == self._newest
 
-    def rewrap(self, stream_id: UUID, wrapped: bytes) -> bytes:
-        """The same data key under the newest wrapping key. Raises KeyUnavailable."""
-        return self._wrap(stream_id, self._unwrap(stream_id, wrapped))
+    def rewrap(self, place: UUID, wrapped: bytes) -> bytes:
+        """The same key or secret under the newest wrapping key. Raises KeyUnavailable."""
+        return self.wrap(place, self._unwrap(place, wrapped))
 
-    def _wrap(self, stream_id: UUID, key: bytes) -> bytes:
+    def wrap(self, place: UUID, key: bytes) -> bytes:
+        """How a key or secret is stored: it cannot be unwrapped as that of another place."""
         nonce = os.urandom(_NONCE)
-        sealed = self._ciphers[self._newest].encrypt(nonce, key, stream_id.bytes)
+        sealed = self._ciphers[self._newest].encrypt(nonce, key, place.bytes)
         return self._newest + nonce + sealed
 
-    def _unwrap(self, stream_id: UUID, wrapped: bytes) -> bytes:
+    def _unwrap(self, place: UUID, wrapped: bytes, *, kind: str = "stream's key") -> bytes:
         key_id, nonce = wrapped[:_KEY_ID], wrapped[_KEY_ID : _KEY_ID + _NONCE]
         if key_id not in self._ciphers:
             raise WrappingKeyMissing(f"no wrapping key {key_id.hex()} is configured")
         try:
-            return self._ciphers[key_id].decrypt(
-                nonce, wrapped[_KEY_ID + _NONCE :], stream_id.bytes
-            )
+            return self._ciphers[key_id].decrypt(nonce, wrapped[_KEY_ID + _NONCE :], place.bytes)
         except (InvalidTag, ValueError) as error:
-            raise KeyUnavailable("the stream's key was altered or moved") from error
+            raise KeyUnavailable(f"the {kind} was altered or moved") from error
 
 
 def _key_id(key: bytes) -> bytes:

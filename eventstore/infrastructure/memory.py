@@ -250,7 +250,6 @@ class InMemoryEventBatch(OverlayEventStore):
         self._under = log
         self._keys = log._keys
         self._bases: dict[UUID, StreamHead] = {}
-        self._stored = False
 
     def append(
         self, stream_type: str, stream_id: UUID, events: Sequence[DomainEvent], **terms: Any
@@ -280,8 +279,6 @@ class InMemoryEventBatch(OverlayEventStore):
         ]
 
     def store(self) -> list[RecordedEvent]:
-        if self._stored:
-            raise ValueError("A batch is stored once.")
         with self._under._lock:
             conflicting = {
                 row.stream_id
@@ -291,7 +288,6 @@ class InMemoryEventBatch(OverlayEventStore):
             }
             if conflicting:
                 raise BatchConflict(stream_ids=frozenset(conflicting))
-            self._stored = True
             return [self._under._kept(row) for row, _ in self._by_event_id.values()]
 
 

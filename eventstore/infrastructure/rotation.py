@@ -1,4 +1,4 @@
-"""Wraps every stream's key anew, so that an older wrapping key can be retired."""
+"""Wraps every stream's key, and every secret, anew, so that a wrapping key can be retired."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -6,7 +6,8 @@ from uuid import UUID
 from django.db import transaction
 
 from eventstore.infrastructure.keys import Keyring, KeyUnavailable
-from eventstore.models import StreamKey
+from eventstore.infrastructure.secrets import place_of
+from eventstore.models import StreamKey, WrappedSecret
 
 BATCH = 1000
 
@@ -15,14 +16,26 @@ class Rotated(NamedTuple):
     anew: int
     kept: int
     """Were under the newest key already."""
-    failed: list[tuple[UUID, str]]
-    """Streams whose key no configured key unwraps, and why; theirs stay as they are."""
+    failed: list[tuple[str, str]]
+    """The streams and secrets that no configured key unwraps, and why; they stay as they are."""
 
 
 def rotate(keyring: Keyring) -> Rotated:
     """May be repeated, and killed at any time: events are not touched, and either key unwraps."""
     anew = kept = 0
-    failed: list[tuple[UUID, str]] = []
+    failed: list[tuple[str, str]] = []
+    for stored in WrappedSecret.objects.order_by("pk"):
+        wrapped = bytes(stored.wrapped)
+        if keyring.is_newest(wrapped):
+            kept += 1
+            continue
+        try:
+            rewrapped = keyring.rewrap(place_of(stored.name), wrapped)
+        except KeyUnavailable as error:
+            failed.append((f"secret {stored.name}", str(error)))
+            continue
+        same_secret = WrappedSecret.objects.filter(pk=stored.name, wrapped=wrapped)
+        anew += same_secret.update(wrapped=rewrapped)
     last: UUID | None = None
     keys = StreamKey.objects.filter(wrapped__isnull=False).order_by("pk")
     while page := list((keys.filter(pk__gt=last) if last else keys)[:BATCH]):
@@ -36,7 +49,7 @@ def rotate(keyring: Keyring) -> Rotated:
                 try:
                     rewrapped = keyring.rewrap(key.pk, wrapped)
                 except KeyUnavailable as error:
-                    failed.append((key.pk, str(error)))
+                    failed.append((f"stream {key.pk}", str(error)))
                     continue
                 # Only what was read is replaced: an erasure meanwhile stays an erasure.
                 same = StreamKey.objects.filter(pk=key.pk, wrapped=wrapped)

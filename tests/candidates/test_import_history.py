@@ -15,7 +15,6 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -23,16 +22,15 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from candidates.application.history_import import Outcome
-from candidates.application.history_map import HistoryMap
-from candidates.application.history_rows import Row
+from candidates.application.commands import NoteOnCandidate
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import RejectionReason, Status
 from candidates.models import CandidateProjection
-from candidates.wiring import history_import, statistics, what_if
+from candidates.wiring import statistics, what_if
 from eventstore.models import Snapshot, StorageEvent
 from tests import deliveries
 from tests.databases import database_url, empty_database
+from tests.given import given as decided
 
 HERE = Path(__file__).parent
 LOG, MAP = HERE / "history.csv", HERE / "history_map.json"
@@ -140,17 +138,17 @@ def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
     assert not CandidateProjection.objects.exists()
 
 
-def test_snapshots_change_nothing_and_a_dry_run_takes_none(
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_import_takes_no_snapshots_and_goes_on_from_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(Candidate, "snapshot_every", 1)
-    assert run(dry_run=True) == SUMMARY
-    assert not Snapshot.objects.exists()
     assert run() == SUMMARY
-    taken = list(Snapshot.objects.order_by("pk").values())
-    assert len(taken) == 2
-    run(dry_run=True)
-    assert list(Snapshot.objects.order_by("pk").values()) == taken
+    assert not Snapshot.objects.exists()
+    ann = CandidateProjection.objects.get(external_id="A")
+    decided(NoteOnCandidate(candidate_id=ann.id, text="t"))
+    assert Snapshot.objects.get().version == 4
+    later = written(tmp_path, APPLY, b"A,check,2020-02-01T00:00:00+00:00,rita,12,ann@example.org")
+    assert run(later)[-1] == "added 1, standby 0, invited 0, rejected 0, refused 1, ignored 0"
 
 
 def test_the_same_file_again_stores_nothing_and_says_so(tmp_path: Path) -> None:
@@ -159,8 +157,8 @@ def test_the_same_file_again_stores_nothing_and_says_so(tmp_path: Path) -> None:
     before = log(), rows()
     again = run(report=report)
     assert again == [
-        "11 rows, 0 events stored; 6 decided by an earlier run",
-        "added 0, standby 0, invited 0, rejected 0, refused 4, ignored 1, known 6",
+        "11 rows, 0 events stored; 5 decided by an earlier run",
+        "added 0, standby 0, invited 0, rejected 0, refused 5, ignored 1, known 5",
     ]
     assert (log(), rows()) == before
     assert run(dry_run=True) == again
@@ -324,21 +322,6 @@ UNREADABLE = {
     "unreadable_score",
     "unreadable_time",
 }
-
-
-def test_a_row_that_another_run_decides_meanwhile_is_that_runs() -> None:
-    history_map = HistoryMap.parse(json.loads(MAP.read_text()))
-    columns = ("case", "activity", "at", "who", "years", "mail")
-    good = dict(zip(columns, APPLY.decode().split(","), strict=True))
-    one, other = (history_import(history_map, batch_id=uuid4(), dry_run=False) for _ in range(2))
-
-    # It has looked, and found nothing decided.
-    (taken,) = one.take(Row(line=2, cells={**good, "years": "many"}))
-    assert taken.outcome is Outcome.REFUSED
-    assert [taken.outcome for taken in other.take(Row(line=3, cells=good))] == [Outcome.ADDED]
-
-    assert [taken.outcome for taken in one.take(Row(line=3, cells=good))] == [Outcome.KNOWN]
-    assert StorageEvent.objects.count() == 1
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:

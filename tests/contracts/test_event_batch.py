@@ -207,11 +207,13 @@ def test_an_empty_batch_stores_nothing(base: EventStore) -> None:
 
 
 def test_a_batch_is_stored_once(base: EventStore) -> None:
-    batch = base.batch()
-    append(batch, uuid4(), added(), expected=0)
+    batch, stream_id = base.batch(), uuid4()
+    append(batch, stream_id, added(), expected=0)
     batch.store()
-    with pytest.raises(ValueError, match="once"):
+    with pytest.raises(BatchConflict) as caught:
         batch.store()
+    assert caught.value.stream_ids == {stream_id}
+    assert base.head(stream_id).version == 1
 
 
 def test_a_batch_may_be_longer_than_a_statement(base: EventStore) -> None:
@@ -272,3 +274,14 @@ def test_a_batch_whose_stream_was_taken_back_leaves_no_gap(within: EventStore) -
         batch.store()
     assert caught.value.stream_ids == {stream_id}
     assert within.head(stream_id).version == 0
+
+
+def test_a_batch_is_stored_again_where_the_transaction_was_taken_back(within: EventStore) -> None:
+    batch, stream_id = within.batch(), uuid4()
+    append(batch, stream_id, added(), expected=0)
+    mark = transaction.savepoint()
+    batch.store()
+    transaction.savepoint_rollback(mark)
+    assert within.head(stream_id).version == 0
+    batch.store()
+    assert within.read_stream(stream_id)[0].event == added()

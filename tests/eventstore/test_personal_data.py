@@ -23,8 +23,8 @@ from eventstore.infrastructure import rotation
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.triggers import drop_triggers
-from eventstore.models import StorageEvent, StreamKey
-from eventstore.wiring import event_store
+from eventstore.models import StorageEvent, StreamKey, WrappedSecret
+from eventstore.wiring import event_store, existing_secret, secret
 from tests.factories import add, added, invited, noted
 from tests.given import given
 from tests.threads import together
@@ -131,6 +131,29 @@ def test_keys_are_rotated_without_touching_events() -> None:
         notes = [event_store().read_stream(id)[1].event.text for id in ids]  # type: ignore[attr-defined]
     assert notes == ["called back", "called back", "", "called back"]
     assert list(StorageEvent.objects.order_by("position").values_list())[: len(events)] == events
+
+
+def test_a_secret_outlives_the_key_that_wraps_it() -> None:
+    with keys(1):
+        assert existing_secret("test") is None
+        made = secret("test")
+        assert secret("test") == existing_secret("test") == made != secret("another")
+        assert made not in bytes(WrappedSecret.objects.get(pk="test").wrapped)
+    with keys(2, 1):
+        assert rotate() == "rotated 2 keys, 0 were under the newest key already"
+        assert rotate() == "rotated 0 keys, 2 were under the newest key already"
+    with keys(2):
+        assert secret("test") == made
+    with keys(3):
+        with pytest.raises(KeyUnavailable, match="no wrapping key"):
+            secret("test")
+        with pytest.raises(CommandError, match="secret test: no wrapping key"):
+            rotate()
+    with keys(2):
+        other = WrappedSecret.objects.get(pk="another").wrapped
+        WrappedSecret.objects.filter(pk="test").update(wrapped=other)
+        with pytest.raises(KeyUnavailable, match="the secret was altered or moved"):
+            secret("test")
 
 
 def test_without_the_wrapping_key_nothing_is_lost_and_the_key_is_named() -> None:

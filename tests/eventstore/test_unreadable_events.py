@@ -409,8 +409,8 @@ def test_an_import_refuses_the_rows_of_such_a_candidate_and_takes_all_others(
     rejected_long_ago(torn.pk)
     more, report = tmp_path / "more.csv", tmp_path / "report.csv"
     text = (folder / "history.csv").read_text()
-    for key in "AD":
-        text += f"{key},apply,2020-02-01T08:00:00+00:00,desk,9,\n"
+    for key, activity in (("A", "check"), ("D", "apply")):
+        text += f"{key},{activity},2020-02-01T08:00:00+00:00,desk,9,\n"
     more.write_text(text)
     with broken(), suppress(CommandError):
         command("import_history", str(more), *arguments, f"--report={report}")

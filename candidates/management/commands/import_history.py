@@ -3,16 +3,15 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from tqdm import tqdm
 
 from candidates import wiring
-from candidates.application.history_import import Outcome, Taken
+from candidates.application.history_import import Taken
 from candidates.application.history_map import HistoryMap
 from candidates.application.history_map_json import InvalidMap
 from candidates.application.history_rows import Row, UnreadableRow, UnusableFile
@@ -41,7 +40,7 @@ class Command(BaseCommand):
             "--report",
             metavar="FILE",
             type=Path,
-            help="CSV of the rows refused: line, key, code, and what is wrong in words",
+            help="CSV of the rows refused or changed: line, key, code, and what is wrong in words",
         )
 
     def handle(
@@ -61,15 +60,22 @@ class Command(BaseCommand):
             except UnusableFile as error:
                 raise CommandError(str(error)) from error
             batch_id = history_map.batch_id(wiring.content_digest(file))
-            importing = wiring.history_import(history_map, batch_id=batch_id, dry_run=dry_run)
+            try:
+                importing = stack.enter_context(
+                    wiring.history_import(history_map, batch_id=batch_id, dry_run=dry_run)
+                )
+            except wiring.KeyUnavailable as error:
+                raise CommandError(
+                    "The secret by which rows are known again cannot be opened, so nothing is "
+                    f"imported: {error}. Put the key back into PERSONAL_DATA_KEYS."
+                ) from error
             if report and report.exists() and any(map(report.samefile, (file, map_file))):
                 raise CommandError(f"The report would overwrite {report}, which is read.")
             write_refused = stack.enter_context(_report(report))
             progress = stack.enter_context(tqdm(unit=" rows", disable=None, file=sys.stderr))
             try:
                 for chunk in _chunks(rows):
-                    with nullcontext() if dry_run else transaction.atomic():
-                        taken = [importing.take(row) for row in chunk]
+                    taken = importing.take(chunk)
                     # Reported and counted only once they are stored.
                     write_refused(one for outcomes in taken for one in outcomes)
                     for outcomes in taken:
@@ -87,14 +93,24 @@ class Command(BaseCommand):
                     "Those are imported; run again with the whole file for the rest."
                 ) from error
             finally:
-                if not dry_run:
-                    wiring.repair()
+                problems = (
+                    []
+                    if dry_run
+                    else wiring.bring_rows(until=importing.position, batch_id=batch_id)
+                )
         for line in tally.unreadable():
             self.stderr.write(line)
         for line in tally.summary():
             self.stdout.write(line)
+        if not dry_run and wiring.rows_come_by_messages():
+            self.stderr.write(
+                "Lists show it once `manage.py publish` and `manage.py consume` have brought "
+                "the rows."
+            )
         if problem := tally.problem():
-            raise CommandError(problem)
+            problems.insert(0, problem)
+        if problems:
+            raise CommandError("\n".join(problems))
 
 
 def _chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
@@ -145,11 +161,7 @@ def _report(path: Path | None) -> Iterator[Any]:
         writer.writerow(["line", "key", "code", "detail"])
 
         def write(taken: Iterable[Taken]) -> None:
-            writer.writerows(
-                (one.line, one.key, one.code, one.detail)
-                for one in taken
-                if one.outcome is Outcome.REFUSED
-            )
+            writer.writerows((one.line, one.key, one.code, one.detail) for one in taken if one.code)
             file.flush()
 
         yield write

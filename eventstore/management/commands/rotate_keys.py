@@ -5,13 +5,13 @@ from django.core.management.base import BaseCommand, CommandError
 from eventstore import wiring
 
 NAMED = 20
-"""Streams at most, of those that fail."""
+"""At most, of those that fail."""
 
 
 class Command(BaseCommand):
     help = (
-        "Wrap every stream's key under the first of PERSONAL_DATA_KEYS. Afterwards the others are "
-        "not needed any more, except for backups made before."
+        "Wrap every stream's key, and every secret, under the first of PERSONAL_DATA_KEYS. "
+        "Afterwards the others are not needed any more, except for backups made before."
     )
 
     def handle(self, **options: Any) -> None:
@@ -20,7 +20,7 @@ class Command(BaseCommand):
             f"rotated {rotated.anew} keys, {rotated.kept} were under the newest key already"
         )
         if rotated.failed:
-            named = [f"stream {stream_id}: {why}" for stream_id, why in rotated.failed[:NAMED]]
+            named = [f"{what}: {why}" for what, why in rotated.failed[:NAMED]]
             raise CommandError(
                 f"{len(rotated.failed)} keys could not be rotated. Where a wrapping key is not "
                 "configured, add it behind the newest one and run again.\n" + "\n".join(named)

@@ -1,0 +1,48 @@
+"""By what a row of another system's log is known again, wherever in whichever file it stands.
+
+Digests are HMAC-SHA-256 under a secret, cut to 128 bits: nobody who lacks the secret can try out
+whether somebody's data gives them.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from uuid import UUID
+
+
+class RowIdentity:
+    """Of the rows of one system."""
+
+    def __init__(self, secret: bytes, *, system: str) -> None:
+        self._secret = secret
+        self._system = system
+
+    def place(self, candidate_id: UUID, kind: str, activity: str, at: datetime | None) -> UUID:
+        """Of all rows that say that this happened to the candidate then; None: at any time."""
+        when = instant(at) if at else None
+        return self._digest(["place", str(candidate_id), kind, activity, when])
+
+    def content(self, place: UUID, cells: Mapping[str, str]) -> UUID:
+        """What a row at this place says. White space around a cell says nothing."""
+        return self._digest(
+            ["content", str(place), sorted((name, text.strip()) for name, text in cells.items())]
+        )
+
+    def digest(self, content: UUID, number: int) -> UUID:
+        """Of the row of this number, counted from 1, among those of its file with this content."""
+        return self._digest(["row", str(content), number])
+
+    def _digest(self, said: list[object]) -> UUID:
+        # Escaped, so that half a surrogate pair can be said too.
+        text = json.dumps([self._system, *said])
+        return UUID(bytes=hmac.digest(self._secret, text.encode(), "sha256")[:16])
+
+
+def instant(time: datetime) -> str:
+    """One text for one instant, whatever offset it was written with."""
+    try:
+        return time.astimezone(UTC).isoformat()
+    except OverflowError:
+        # At the calendar's edges, where it will be refused.
+        return time.isoformat()

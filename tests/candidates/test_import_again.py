@@ -1,0 +1,402 @@
+"""What an import remembers: a row is known by what it says, in whichever file and on which line."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from candidates import wiring
+from candidates.application.commands import (
+    AddCandidate,
+    CandidateCommand,
+    InviteCandidate,
+    RetractCandidate,
+)
+from candidates.application.history_map import HistoryMap
+from candidates.application.row_identity import RowIdentity
+from candidates.models import CandidateProjection, ImportedRow
+from eventstore import wiring as eventstore
+from eventstore.application.commands import CommandContext
+from eventstore.models import StorageEvent, WrappedSecret
+from tests.given import given
+from tests.threads import together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MAP: dict[str, Any] = {
+    "system": "cases",
+    "stream": "case",
+    "activity": "activity",
+    "occurred_at": "when",
+    "actor": "who",
+    "commands": {
+        "applied": {"command": "add"},
+        "waiting": {"command": "standby"},
+        "invited": {"command": "invite"},
+        "rejected": {"command": "reject", "reason": "other"},
+    },
+    "profile": {"name": "name"},
+    "score": {"column": "points"},
+}
+HEADER = "case,activity,when,who,name,points"
+ANN = "1,applied,2024-01-03T00:00:00Z,me,Ann,80"
+BOB = "2,applied,2024-01-04T00:00:00Z,me,Bob,90"
+JANUARY = [ANN, BOB]
+FEBRUARY = [
+    "1,invited,2024-02-03T00:00:00Z,me,Ann,80",
+    "2,rejected,2024-02-04T00:00:00Z,me,Bob,90",
+    "3,applied,2024-02-05T00:00:00Z,me,Cid,90",
+]
+
+
+class Importing:
+    """Files of one system, each imported as a person would."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.report = folder / "report.csv"
+        self.map_file = folder / "map.json"
+        self.map_file.write_text(json.dumps(MAP))
+
+    def file(self, rows: list[str], header: str = HEADER) -> Path:
+        path = self._folder / f"{uuid4()}.csv"
+        path.write_text("".join(f"{line}\n" for line in [header, *rows]))
+        return path
+
+    def __call__(self, rows: list[str] | Path, *, header: str = HEADER, **options: Any) -> Any:
+        """What the last line counts, without what is 0."""
+        path = rows if isinstance(rows, Path) else self.file(rows, header)
+        out = io.StringIO()
+        arguments = ["import_history", str(path), f"--map={self.map_file}"]
+        self.problem = ""
+        try:
+            call_command(
+                *arguments, stdout=out, stderr=io.StringIO(), report=self.report, **options
+            )
+        except CommandError as error:
+            if not out.getvalue():
+                raise
+            self.problem = str(error)
+        self.said = out.getvalue()
+        counted = (part.rsplit(" ", 1) for part in self.said.splitlines()[-1].split(", "))
+        return {name: int(number) for name, number in counted if number != "0"}
+
+    def reported(self) -> list[tuple[str, str, str]]:
+        with self.report.open(newline="") as file:
+            return [(row["line"], row["key"], row["code"]) for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Importing:
+    return Importing(tmp_path)
+
+
+def statuses() -> dict[str, str]:
+    rows = CandidateProjection.objects.order_by("external_id")
+    return {row.external_id: row.status for row in rows}
+
+
+def test_a_second_file_adds_to_the_first(importing: Importing) -> None:
+    january, february = importing.file(JANUARY), importing.file(FEBRUARY)
+    assert importing(january) == {"added": 2}
+    assert importing(february) == {"added": 1, "invited": 1, "rejected": 1}
+    assert statuses() == {"1": "INVITED", "2": "REJECTED", "3": "ADDED"}
+    for again, known in ((january, 2), (february, 3)):
+        assert importing(again) == {"known": known}
+        assert importing(again, dry_run=True) == {"known": known}
+    assert StorageEvent.objects.count() == 5
+
+
+def test_a_row_that_has_changed_is_said_and_not_carried_out(importing: Importing) -> None:
+    importing(JANUARY)
+    corrected = importing.file([ANN.replace("80", "85"), BOB])
+    for dry_run in (True, False, False):
+        assert importing(corrected, dry_run=dry_run) == {"known": 1, "changed": 1}
+        assert "1 changed since an earlier run, and not carried out" in importing.said
+        assert importing.reported() == [("2", "1", "changed")]
+    assert CandidateProjection.objects.get(external_id="1").score == 80.0
+    assert StorageEvent.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("taken", "changed"),
+    [
+        (ANN, ANN.replace("Ann", "Anne")),
+        (ANN, ANN.replace("2024-01-03", "2024-01-02")),
+        (FEBRUARY[0], FEBRUARY[0].replace("me", "you")),
+        (FEBRUARY[0], FEBRUARY[0].replace("80", "85")),
+        # The same instant.
+        (FEBRUARY[0], "1,invited,2024-02-03T01:00:00+01:00,me,Anne,80"),
+    ],
+)
+def test_what_is_of_the_same_place_and_says_something_else_has_changed(
+    importing: Importing, taken: str, changed: str
+) -> None:
+    importing(list(dict.fromkeys([ANN, taken])))
+    assert importing([changed])["changed"] == 1
+
+
+def test_a_decision_at_another_time_is_another_row(importing: Importing) -> None:
+    importing([ANN, FEBRUARY[0]])
+    assert importing([FEBRUARY[0].replace("02-03", "02-04")]) == {"refused": 1}
+    assert importing.reported() == [("2", "1", "wrong_status")]
+
+
+def test_what_was_refused_is_refused_again_and_taken_once_it_is_right(
+    importing: Importing,
+) -> None:
+    low, wrong = "4,applied,2024-01-05T00:00:00Z,me,Dan,7", "5,applied,yesterday,me,Eve,90"
+    invited = "4,invited,2024-01-06T00:00:00Z,me,Dan,7"
+    for known in ({"added": 1}, {"known": 1}):
+        assert importing([low, wrong, invited]) == {**known, "refused": 2}
+    right = "5,applied,2024-01-05T00:00:00Z,me,Eve,90"
+    assert importing([low, right, invited]) == {"known": 1, "added": 1, "refused": 1}
+    with override_settings(SCORE_THRESHOLD=5.0):
+        assert importing([low, right, invited]) == {"known": 2, "invited": 1}
+
+
+@pytest.mark.parametrize(
+    "arranged",
+    [
+        lambda rows: rows[::-1],
+        lambda rows: [*rows, FEBRUARY[2], "6,applied,2024-02-05T00:00:00Z,me,Fay,90"],
+        lambda rows: ["6,applied,2024-01-01T00:00:00Z,me,Fay,90", *rows],
+        lambda rows: [*rows[:2], "", *rows[2:], "6,applied,2024-01-01T00:00:00Z,me,Fay,90"],
+    ],
+    ids=["in another order", "with another file behind it", "a row at the top", "a gap"],
+)
+def test_a_row_is_known_wherever_it_stands(
+    importing: Importing, arranged: Callable[[list[str]], list[str]]
+) -> None:
+    rows = [*JANUARY, *FEBRUARY[:2]]
+    importing(rows)
+    counted = importing(arranged(rows))
+    assert counted.pop("known") == 4
+    assert counted.pop("added", 0) in (0, 1, 2)
+    assert counted == {}
+    assert StorageEvent.objects.filter(event_type="candidate.added").count() in (2, 3, 4)
+
+
+def test_rows_that_say_the_same_are_as_many_rows(importing: Importing) -> None:
+    twice = [ANN, ANN, FEBRUARY[0]]
+    assert importing(twice) == {"added": 1, "invited": 1, "refused": 1}
+    assert importing.reported() == [("3", "1", "already_added")]
+    assert importing(twice) == {"known": 2, "refused": 1}
+    assert importing([ANN]) == {"known": 1}
+    # In another file too: it is no other content.
+    assert importing([ANN, ANN]) == {"known": 1, "refused": 1}
+
+
+def test_a_second_one_of_the_same_file_is_refused_by_the_rules(importing: Importing) -> None:
+    both = importing.file([ANN, ANN.replace("80", "85")])
+    for first in ("added", "known", "known"):
+        assert importing(both) == {first: 1, "refused": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (f"{HEADER},team", f"{ANN},blue"),
+        ("points,name,who,when,activity,case", ",".join(reversed(ANN.split(",")))),
+        (HEADER, ANN.replace("Ann", " Ann ").replace("80", "80 ")),
+        (f"\ufeff{HEADER}", ANN),
+        (HEADER, ANN.replace("Z", "+00:00")),
+        (HEADER, f'"{ANN.replace(",", chr(34) + "," + chr(34))}"'),
+    ],
+    ids=[
+        "a new column",
+        "columns in another order",
+        "white space",
+        "a mark",
+        "an offset",
+        "quotes",
+    ],
+)
+def test_how_a_row_is_written_makes_it_no_other(
+    importing: Importing, header: str, row: str
+) -> None:
+    importing([ANN])
+    assert importing([row], header=header) == {"known": 1}
+
+
+def test_another_system_knows_nothing_of_the_first(importing: Importing) -> None:
+    importing(JANUARY)
+    importing.map_file.write_text(json.dumps({**MAP, "system": "others"}))
+    assert importing(JANUARY) == {"added": 2}
+    assert set(ImportedRow.objects.values_list("system", flat=True)) == {"cases", "others"}
+
+
+def test_imports_of_the_same_rows_at_once_store_each_event_once(tmp_path: Path) -> None:
+    rows = [
+        f"{n},{activity},2024-0{month}-01T00:00:00Z,me,Name {n},90"
+        for n in range(60)
+        for month, activity in enumerate(("applied", "waiting", "invited"), 1)
+    ]
+    by_time = sorted(rows, key=lambda row: row.split(",")[2])
+    runs = []
+    for number, arranged in enumerate((rows, by_time, rows)):
+        (tmp_path / str(number)).mkdir()
+        importing = Importing(tmp_path / str(number))
+        runs.append((importing, importing.file(arranged)))
+
+    def run(number: int) -> Any:
+        importing, file = runs[number]
+        return importing(file)
+
+    results = together(3, run)
+    assert [one for one in results if isinstance(one, Exception)] == []
+    counts: list[Any] = list(results)
+    for activity in ("added", "standby", "invited"):
+        assert sum(one.get(activity, 0) for one in counts) == 60
+    assert sum(one.get("known", 0) for one in counts) == 2 * len(rows)
+    assert StorageEvent.objects.count() == ImportedRow.objects.count() == len(rows)
+    assert set(statuses().values()) == {"INVITED"}
+
+
+def test_somebody_who_decides_meanwhile_costs_no_row(
+    importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing(JANUARY)
+    ann = CandidateProjection.objects.get(external_id="1").id
+    commands = iter([InviteCandidate(candidate_id=ann)])
+    keep = wiring.in_one_transaction
+
+    def beaten(work: Any, **terms: Any) -> Any:
+        for command in commands:
+            given(command)
+        return keep(work, **terms)
+
+    monkeypatch.setattr(wiring, "in_one_transaction", beaten)
+    assert importing(FEBRUARY) == {"added": 1, "rejected": 1, "refused": 1}
+    assert importing.reported() == [("2", "1", "wrong_status")]
+    assert StorageEvent.objects.count() == 5
+
+
+def carried_out_before(line: int, key: str, command: CandidateCommand, at: str) -> None:
+    """As imports did it that knew a row by its line."""
+    history_map = HistoryMap.parse(MAP)
+    wiring.candidate_service().handle(
+        command,
+        CommandContext(
+            actor="me",
+            door="import",
+            allows=lambda _: True,
+            command_id=history_map.command_id_by_line(key, line),
+            correlation_id=uuid4(),
+            occurred_at=datetime.fromisoformat(at),
+            extra={"source_row": line},
+        ),
+    )
+
+
+@pytest.fixture
+def old_log() -> None:
+    """January as it was imported by its lines."""
+    for line, row in enumerate(JANUARY, 2):
+        key, _, at, _, name, points = row.split(",")
+        candidate_id = HistoryMap.parse(MAP).candidate_id(key)
+        profile = {"name": name, "external_id": key}
+        command = AddCandidate(candidate_id=candidate_id, profile=profile, score=float(points))
+        carried_out_before(line, key, command, at)
+
+
+@pytest.mark.usefixtures("old_log")
+def test_rows_from_before_are_known_by_their_line(importing: Importing) -> None:
+    assert importing(JANUARY, dry_run=True) == {"known": 2}
+    assert not ImportedRow.objects.exists()
+    assert importing(JANUARY) == {"known": 2}
+    # From now on by what they say.
+    assert importing(JANUARY[::-1]) == {"known": 2}
+    assert importing([ANN.replace("80", "85")]) == {"changed": 1}
+    assert StorageEvent.objects.count() == 2
+
+
+@pytest.mark.usefixtures("old_log")
+def test_other_rows_on_the_lines_from_before_are_new(importing: Importing) -> None:
+    assert importing(FEBRUARY) == {"added": 1, "invited": 1, "rejected": 1}
+    assert importing([*JANUARY, *FEBRUARY]) == {"known": 5}
+
+
+@pytest.mark.usefixtures("old_log")
+def test_a_row_from_before_on_another_line_is_not_carried_out_again(importing: Importing) -> None:
+    assert importing(["7,other,,,,", ANN]) == {"ignored": 1, "refused": 1}
+    assert importing.reported() == [("3", "1", "already_added")]
+
+
+KEYS = [bytes([number]) * 32 for number in range(3)]
+
+
+def test_rows_stay_known_when_keys_are_rotated(importing: Importing) -> None:
+    with override_settings(PERSONAL_DATA_KEYS=[KEYS[0]]):
+        importing(JANUARY)
+    with override_settings(PERSONAL_DATA_KEYS=[KEYS[1], KEYS[0]]):
+        assert importing(JANUARY) == {"known": 2}
+        call_command("rotate_keys", stdout=io.StringIO())
+    with override_settings(PERSONAL_DATA_KEYS=[KEYS[1]]):
+        assert importing(JANUARY) == {"known": 2}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_without_the_key_of_the_secret_nothing_is_imported(
+    importing: Importing, dry_run: bool
+) -> None:
+    with override_settings(PERSONAL_DATA_KEYS=[KEYS[0]]):
+        importing([ANN])
+    with (
+        override_settings(PERSONAL_DATA_KEYS=[KEYS[1]]),
+        pytest.raises(CommandError, match="no wrapping key"),
+    ):
+        importing(JANUARY, dry_run=dry_run)
+    assert StorageEvent.objects.count() == 1
+
+
+def test_a_dry_run_makes_no_secret(importing: Importing) -> None:
+    assert importing(JANUARY, dry_run=True) == {"added": 2}
+    assert not WrappedSecret.objects.exists()
+
+
+def test_what_is_remembered_is_not_to_be_had_from_the_database_alone(importing: Importing) -> None:
+    importing(JANUARY)
+    (ann,) = ImportedRow.objects.filter(candidate=HistoryMap.parse(MAP).candidate_id("1"))
+    (wrapped,) = WrappedSecret.objects.values_list("wrapped", flat=True)
+    for secret, same in ((bytes(wrapped)[-32:], False), (b"", False), (the_secret(), True)):
+        identity = RowIdentity(secret, system="cases")
+        place = identity.place(ann.candidate, "add", "", None)
+        assert (place == ann.place) is same
+    events = repr(list(StorageEvent.objects.values_list()))
+    for digest in (ann.place, ann.digest):
+        assert str(digest) not in events
+        assert digest.hex not in events
+
+
+def the_secret() -> bytes:
+    secret = eventstore.existing_secret(wiring.IMPORTED_ROWS)
+    assert secret is not None
+    return secret
+
+
+def test_rows_that_were_forgotten_bring_nobody_back(importing: Importing) -> None:
+    """As an erasure may forget them."""
+    importing([*JANUARY, *FEBRUARY])
+    ann = CandidateProjection.objects.get(external_id="1").id
+    ImportedRow.objects.filter(candidate=ann).delete()
+    before = StorageEvent.objects.count()
+    counted = importing([*JANUARY, *FEBRUARY])
+    assert counted.get("known", 0) + counted.get("refused", 0) == 5
+    assert StorageEvent.objects.count() == before
+
+
+def test_a_candidate_who_was_retracted_is_not_added_again(importing: Importing) -> None:
+    importing([ANN])
+    ann = CandidateProjection.objects.get(external_id="1").id
+    given(RetractCandidate(candidate_id=ann, why="mistake"))
+    assert importing([ANN]) == {"known": 1}
+    assert importing([FEBRUARY[0]]) == {"refused": 1}
