@@ -94,7 +94,7 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     components["responses"] = responses
     components["schemas"] = _complete({**components["schemas"], **schemas})
     components["links"] = {
-        operation["operationId"]: _link(operation)
+        operation["operationId"]: _link(operation, components["schemas"])
         for path, operations in result["paths"].items()
         for operation in operations.values()
         if "{id}" in path
@@ -142,7 +142,7 @@ def _complete(schemas: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(schemas.items()))
 
 
-def _link(operation: dict[str, Any]) -> dict[str, Any]:
+def _link(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     link: dict[str, Any] = {
         "operationId": operation["operationId"],
         "parameters": {"path.id": "$response.body#/id"},
@@ -151,6 +151,9 @@ def _link(operation: dict[str, Any]) -> dict[str, Any]:
         # Without a body: it would be an object, and OpenAPI Generator reads nothing but text here.
         link["description"] = "Decided on the version that was answered with."
         link["parameters"]["header.If-Match"] = "$response.header.ETag"
+        body = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        if "version" in schemas[body.rpartition("/")[2]].get("properties", {}):
+            link["description"] += " The body names that too: `version`, as it was answered."
     return link
 
 

@@ -62,7 +62,7 @@ def test_the_api_holds_what_its_document_promises(
     answers = Counter(answer["status_code"] for *_, (_, answer) in _exchanges(log))
     assert not [status for status in answers if status >= 500], answers
     assert answers[200] + answers[201] >= 100, answers
-    assert _decided_on_an_answered_version(log) >= 5
+    assert _decided_on_an_answered_version(log) >= 3
     assert StorageEvent.objects.filter(version__gte=3).exists()
 
 
