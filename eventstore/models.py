@@ -6,6 +6,10 @@ from typing import Any
 import msgspec
 from django.db import models
 
+from eventstore.application.naming import LONGEST_OBSTACLE
+from eventstore.application.parking import LONGEST_ERROR
+from eventstore.domain.content import EVENT_TYPE_LENGTH, PROJECTION_LENGTH, STREAM_TYPE_LENGTH
+
 EVENT_ID_CONSTRAINT = "eventstore_event_id"
 VERSION_CONSTRAINT = "eventstore_stream_version"
 
@@ -15,10 +19,10 @@ class StorageEvent(models.Model):
 
     position = models.BigAutoField(primary_key=True)
     event_id = models.UUIDField()
-    stream_type = models.CharField(max_length=100)
+    stream_type = models.CharField(max_length=STREAM_TYPE_LENGTH)
     stream_id = models.UUIDField()
     version = models.PositiveIntegerField()
-    event_type = models.CharField(max_length=200)
+    event_type = models.CharField(max_length=EVENT_TYPE_LENGTH)
     schema_version = models.PositiveSmallIntegerField()
     # Canonical JSON as text: jsonb would turn 1e16 into an integer and lose -0.0.
     data = models.TextField()
@@ -107,7 +111,7 @@ class Snapshot(models.Model):
     """The newest snapshot of a stream. A cache: whoever empties the table changes no result."""
 
     stream_id = models.UUIDField(primary_key=True)
-    stream_type = models.CharField(max_length=100)
+    stream_type = models.CharField(max_length=STREAM_TYPE_LENGTH)
     version = models.PositiveIntegerField()
     schema = models.PositiveSmallIntegerField()
     state = models.TextField()
@@ -127,14 +131,14 @@ class Snapshot(models.Model):
 class Checkpoint(models.Model):
     """How far a projection, or a relay to a broker, has handled the log, and by which schema."""
 
-    projection = models.CharField(max_length=100, primary_key=True)
+    projection = models.CharField(max_length=PROJECTION_LENGTH, primary_key=True)
     # Of an event at or below the settled position; 0 before the first.
     position = models.BigIntegerField(default=0)
     schema = models.PositiveSmallIntegerField()
     # The heartbeat of whoever follows the log, also while there is nothing to do.
     seen_at = models.DateTimeField(null=True)
     # Why it gets no further; empty where nothing is in its way.
-    blocked_by = models.CharField(max_length=500, default="")
+    blocked_by = models.CharField(max_length=LONGEST_OBSTACLE, default="")
     # The highest position that came in a message. Lower ones may be missing: it is only shown.
     received = models.BigIntegerField(default=0)
 
@@ -148,12 +152,12 @@ class Checkpoint(models.Model):
 class ParkedStream(models.Model):
     """A stream that a projection failed on: what comes behind the event waits in the log."""
 
-    projection = models.CharField(max_length=100)
+    projection = models.CharField(max_length=PROJECTION_LENGTH)
     stream_id = models.UUIDField()
     version = models.PositiveIntegerField()
-    event_type = models.CharField(max_length=200)
+    event_type = models.CharField(max_length=EVENT_TYPE_LENGTH)
     # The exception's class and place, never its text, which may quote somebody's data.
-    error = models.CharField(max_length=500)
+    error = models.CharField(max_length=LONGEST_ERROR)
     attempts = models.PositiveIntegerField(default=1)
     parked_at = models.DateTimeField()
     # NULL: not by itself any more.
@@ -175,7 +179,7 @@ class ParkedStream(models.Model):
 class WaitingMessage(models.Model):
     """A message that a projection cannot apply yet, as it came: out of its turn, or unreadable."""
 
-    projection = models.CharField(max_length=100)
+    projection = models.CharField(max_length=PROJECTION_LENGTH)
     stream_id = models.UUIDField()
     version = models.PositiveIntegerField()
     # It may say something personal, until it is applied or the stream's erasure comes.

@@ -26,6 +26,7 @@ from eventstore.application.folding import Projector
 from eventstore.application.follower import Follower
 from eventstore.application.inbox import Inbox
 from eventstore.application.intake import Intake
+from eventstore.application.naming import check_projection
 from eventstore.application.ports import (
     Checkpoint,
     Checkpoints,
@@ -40,6 +41,7 @@ from eventstore.application.ports import (
 )
 from eventstore.application.projection import Projection
 from eventstore.application.received import ReceivedDelivery, WaitingStreams
+from eventstore.application.relay import CHECKPOINT as RELAY
 from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.repair import repair_until as _repair_until
@@ -58,6 +60,7 @@ from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import (
     CursorBeyondLog,
+    InvalidValue,
     LogNotHere,
     ReadOnly,
     UndecodableEvent,
@@ -145,6 +148,12 @@ def register_events(
 
 def register_projection(projector: Projector, model: type[models.Model]) -> None:
     """Feed `model` from every event published from now on. See `rows.py` for what it looks like."""
+    try:
+        check_projection(projector.name, schema=projector.schema)
+    except InvalidValue as error:
+        raise ImproperlyConfigured(f"The projection {projector.name!r}: {error}") from None
+    if projector.name == RELAY:
+        raise ImproperlyConfigured(f"{RELAY} is the relay's checkpoint and no projection's.")
     if _models.setdefault(projector.name, model) is not model:
         raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
     rows = DjangoProjectionRows(model)

@@ -24,7 +24,9 @@ from candidates.application.history_map_json import (
 )
 from candidates.application.history_shape import FileShape
 from candidates.application.history_values import BadRow, Clock, Reason, Score, Text
+from eventstore.domain.content import check_content
 from eventstore.domain.events import stream_id_of
+from eventstore.domain.exceptions import InvalidValue
 
 CommandName = Literal["add", "standby", "invite", "reject", "rescore", "note"]
 _OPTIONS: Mapping[CommandName, set[str]] = {
@@ -130,7 +132,7 @@ class HistoryMap:
                 if rule.command == "add"
             )
         )
-        return cls(
+        parsed = cls(
             shape=FileShape.parse(plain),
             stream=text_at(plain, "stream"),
             activity=text_at(plain, "activity") if "activity" in plain else None,
@@ -151,6 +153,12 @@ class HistoryMap:
             clock=Clock.parse(plain),
             system=system,
         )
+        try:
+            # Of its words some go into every event, and all into the ids that are derived.
+            check_content(plain)
+        except InvalidValue as error:
+            raise InvalidMap(str(error)) from None
+        return parsed
 
     @property
     def columns(self) -> set[str]:

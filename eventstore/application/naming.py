@@ -1,8 +1,17 @@
-"""What topics and groups may be called, so that every broker takes their names."""
+"""What topics, groups and projections may be called, and what is kept of a broker's words."""
 
 import re
 
+from eventstore.domain.content import (
+    EVENT_TYPE_LENGTH,
+    PROJECTION_LENGTH,
+    check_name,
+    check_schema,
+)
+from eventstore.domain.exceptions import InvalidValue
+
 LONGEST = 80
+LONGEST_OBSTACLE = 500
 
 
 def checked_name(name: str) -> str:
@@ -13,3 +22,31 @@ def checked_name(name: str) -> str:
             "and single dots between them."
         )
     return name
+
+
+def check_projection(name: str, *, schema: int | None = None) -> None:
+    """Raises InvalidValue for a name, or a schema, that no column keeps."""
+    try:
+        check_name(name, longest=PROJECTION_LENGTH)
+    except InvalidValue as error:
+        raise error.under("projection") from None
+    try:
+        check_schema(1 if schema is None else schema)
+    except InvalidValue as error:
+        raise error.under("schema") from None
+
+
+def check_parked(projection: str, event_type: str) -> None:
+    """As `check_projection`. The event's type is empty where nobody knows it."""
+    check_projection(projection)
+    try:
+        if event_type:
+            check_name(event_type, longest=EVENT_TYPE_LENGTH)
+    except InvalidValue as error:
+        raise error.under("event_type") from None
+
+
+def obstacle_of(text: str) -> str:
+    """What somebody else said is in the way, as every database keeps it, and not too long."""
+    kept = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return kept[:LONGEST_OBSTACLE]

@@ -1,6 +1,7 @@
 """What an event may hold, checked before any row is written and the same on every database."""
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time, timedelta
@@ -13,6 +14,12 @@ MAX_DEPTH = 32
 MAX_BYTES = 256 * 1024
 """Of canonical JSON for one event or its metadata."""
 MAX_INTEGER_BITS = 1024
+STREAM_TYPE_LENGTH = 100
+EVENT_TYPE_LENGTH = 200
+PROJECTION_LENGTH = 100
+"""Characters, not bytes: PostgreSQL's columns count so, and SQLite's do not count at all."""
+LARGEST_SCHEMA = 2**15 - 1
+"""Of an event, a snapshot or a projection: a small integer on PostgreSQL."""
 _MINUTE = timedelta(minutes=1)
 
 
@@ -64,6 +71,26 @@ def check_content(value: object, *, depth: int = MAX_DEPTH) -> None:
                     check_content(getattr(value, field.name), depth=depth - 1)
                 except InvalidValue as error:
                     raise error.under(field.name) from None
+
+
+def check_name(name: str, *, longest: int) -> None:
+    """A name that a column keeps and a message can say: 1 to `longest` characters.
+
+    Neither control characters nor halves of surrogate pairs are among them. Raises InvalidValue.
+    """
+    _check_text(name)
+    if not name:
+        raise _invalid("blank", "A name has at least one character.")
+    if len(name) > longest:
+        raise _invalid("too_long", f"{len(name)} characters; a name has at most {longest}.")
+    if any(unicodedata.category(character) == "Cc" for character in name):
+        raise _invalid("invalid", "A name has no control characters.")
+
+
+def check_schema(schema: int) -> None:
+    """A number of a schema, from 1 on. Raises InvalidValue."""
+    if not 1 <= schema <= LARGEST_SCHEMA:
+        raise _invalid("out_of_range", f"A schema's number is from 1 to {LARGEST_SCHEMA}.")
 
 
 def _check_text(text: str) -> None:

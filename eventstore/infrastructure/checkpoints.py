@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from eventstore import models
+from eventstore.application.naming import check_projection, obstacle_of
 from eventstore.application.ports import Checkpoint
 
 
@@ -19,6 +20,7 @@ class DjangoCheckpoints:
         return {row.projection: _checkpoint(row) for row in rows}
 
     def start(self, projection: str, *, schema: int) -> None:
+        check_projection(projection, schema=schema)
         fresh = models.Checkpoint(projection=projection, schema=schema)
         models.Checkpoint.objects.bulk_create([fresh], ignore_conflicts=True)
 
@@ -41,15 +43,15 @@ class DjangoCheckpoints:
         models.Checkpoint.objects.filter(pk=projection).update(seen_at=self._clock())
 
     def block(self, projection: str, obstacle: str) -> None:
-        longest = models.Checkpoint._meta.get_field("blocked_by").max_length
         rows = models.Checkpoint.objects.filter(pk=projection)
-        rows.update(blocked_by=obstacle[:longest])
+        rows.update(blocked_by=obstacle_of(obstacle))
 
     def received(self, projection: str, position: int) -> None:
         rows = models.Checkpoint.objects.filter(pk=projection, received__lt=position)
         rows.update(received=position)
 
     def replace(self, projection: str, *, position: int, schema: int) -> None:
+        check_projection(projection, schema=schema)
         models.Checkpoint.objects.update_or_create(
             projection=projection, defaults={"position": position, "schema": schema}
         )

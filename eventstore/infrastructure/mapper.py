@@ -13,7 +13,14 @@ import uuid_utils.compat as uuid_utils
 
 from eventstore.application.folding import Provenance
 from eventstore.application.parking import described
-from eventstore.domain.content import MAX_BYTES, check_content
+from eventstore.domain.content import (
+    EVENT_TYPE_LENGTH,
+    LARGEST_SCHEMA,
+    MAX_BYTES,
+    STREAM_TYPE_LENGTH,
+    check_content,
+    check_name,
+)
 from eventstore.domain.events import (
     DomainEvent,
     Metadata,
@@ -151,10 +158,19 @@ class EventMapper:
 
         Registering the same again changes nothing. Raises ValueError for a name that stands for
         two classes, two upcasters for one step, a missing step between version 1 and today's, a
-        step that no class ever takes, a personal field that could not be absent, and a field
-        that is personal in a part.
+        step that no class ever takes, a personal field that could not be absent, a field that is
+        personal in a part, and a name or a version that no column keeps.
         """
-        upcasters, aliases = upcasters or {}, aliases or {}
+        upcasters, aliases, classes = upcasters or {}, aliases or {}, list(classes)
+        for cls in classes:
+            _check_name(cls.event_type)
+            if not 1 <= cls.schema_version <= LARGEST_SCHEMA:
+                raise ValueError(
+                    f"{cls.event_type} has version {cls.schema_version}: it is from 1 to "
+                    f"{LARGEST_SCHEMA}."
+                )
+        for alias in aliases:
+            _check_name(alias)
         for (name, step), upcaster in upcasters.items():
             if self._upcasters.setdefault((name, step), upcaster) is not upcaster:
                 raise ValueError(f"{name} has two upcasters from version {step}.")
@@ -205,6 +221,10 @@ class EventMapper:
         """
         if not events:
             raise ValueError("There is nothing to append.")
+        try:
+            check_name(stream_type, longest=STREAM_TYPE_LENGTH)
+        except InvalidValue as error:
+            raise error.under("stream_type") from None
         occurred_at, recorded_at = head.next_times(now=now, stated=occurred_at)
         previous = head.hash or chain.genesis(stream_id)
         command_id = metadata.causation_id
@@ -486,6 +506,14 @@ class EventMapper:
             ),
         )
         return metadata
+
+
+def _check_name(event_type: str) -> None:
+    """Raises ValueError."""
+    try:
+        check_name(event_type, longest=EVENT_TYPE_LENGTH)
+    except InvalidValue as error:
+        raise ValueError(f"{event_type!r} is no name of an event: {error.detail}") from None
 
 
 def _free_metadata(plain: dict[str, Any], digest: str | None) -> Metadata:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from eventstore.application.folding import Changes, FoldedStream, Step, advanced
+from eventstore.application.naming import check_parked, check_projection, obstacle_of
 from eventstore.application.parking import ParkedStream, described, retry_at
 from eventstore.application.ports import (
     Checkpoint,
@@ -394,6 +395,7 @@ class InMemoryCheckpoints:
         return dict(self._checkpoints)
 
     def start(self, projection: str, *, schema: int) -> None:
+        check_projection(projection, schema=schema)
         self._checkpoints.setdefault(projection, Checkpoint(0, schema, None))
 
     @contextmanager
@@ -420,7 +422,7 @@ class InMemoryCheckpoints:
 
     def block(self, projection: str, obstacle: str) -> None:
         if kept := self._checkpoints.get(projection):
-            self._checkpoints[projection] = kept._replace(blocked_by=obstacle)
+            self._checkpoints[projection] = kept._replace(blocked_by=obstacle_of(obstacle))
 
     def received(self, projection: str, position: int) -> None:
         kept = self._checkpoints.get(projection)
@@ -442,6 +444,7 @@ class InMemoryParkedStreams:
     def park(
         self, projection: str, stream_id: UUID, *, version: int, event_type: str, error: Exception
     ) -> ParkedStream:
+        check_parked(projection, event_type)
         now = self._clock()
         with self._lock:
             before = self.find(projection, stream_id)
@@ -501,6 +504,7 @@ class InMemoryWaitingRoom:
         self._strays: dict[bytes, None] = {}
 
     def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
+        check_projection(projection)
         kept = self._messages.setdefault((projection, stream_id), {})
         for message in messages:
             since = kept.get(message.version, message).kept_at

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from eventstore import models
+from eventstore.application.naming import check_parked
 from eventstore.application.parking import ParkedStream, described, retry_at
 
 
@@ -19,6 +20,7 @@ class DjangoParkedStreams:
     def park(
         self, projection: str, stream_id: UUID, *, version: int, event_type: str, error: Exception
     ) -> ParkedStream:
+        check_parked(projection, event_type)
         now = self._clock()
         key: dict[str, Any] = {"projection": projection, "stream_id": stream_id}
         with transaction.atomic():

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Min, OuterRef
 
 from eventstore import models
+from eventstore.application.naming import check_projection
 from eventstore.application.ports import WaitingCount, WaitingMessage
 
 KEPT_AT_ONCE = 500
@@ -18,6 +19,7 @@ class DjangoWaitingRoom:
         self._clock = clock
 
     def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
+        check_projection(projection)
         rows = [
             models.WaitingMessage(projection=projection, stream_id=stream_id, **one._asdict())
             for one in messages
@@ -38,6 +40,7 @@ class DjangoWaitingRoom:
         *,
         instead_of: bytes | None,
     ) -> None:
+        check_projection(projection)
         key = {"projection": projection, "stream_id": stream_id}
         if instead_of is None:
             row = models.WaitingMessage(**key, **message._asdict())

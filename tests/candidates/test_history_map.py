@@ -413,6 +413,9 @@ def test_a_file_must_have_every_column_that_the_map_reads() -> None:
             {"commands": {"a": {"command": "reject", "reason": {"column": "c", "else": 1}}}},
             "a: reason: else means nothing here",
         ),
+        ({"system": "a\ud800"}, "/system: Half of a surrogate pair is not text"),
+        ({"system": "a\x00"}, "/system: Text may not contain the character U+0000"),
+        ({"profile": {"a\ud800": "case"}}, "/profile/a\\ud800: Half of a surrogate"),
     ],
 )
 def test_what_a_map_says_wrong_is_named_by_its_key(change: Mapping[str, Any], words: str) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from eventstore.application.ports import Message
+from eventstore.domain.content import EVENT_TYPE_LENGTH, LARGEST_SCHEMA, STREAM_TYPE_LENGTH
 from eventstore.domain.events import Metadata, RecordedEvent
 from eventstore.domain.exceptions import UndecodableMessage
 from eventstore.infrastructure.mapper import (
@@ -32,9 +33,10 @@ _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 # To the very end of the text: `$` is also before a line break that ends it.
 _Source = Annotated[str, msgspec.Meta(pattern=rf"^urn:uuid:{_UUID}\Z")]
-_EventType = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,200}\Z")]
-_StreamType = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,100}\Z")]
-_SchemaVersion = Annotated[int, msgspec.Meta(ge=1, le=2**15 - 1)]
+_NAMED = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+_EventType = Annotated[str, msgspec.Meta(pattern=rf"^{_NAMED}{{1,{EVENT_TYPE_LENGTH}}}\Z")]
+_StreamType = Annotated[str, msgspec.Meta(pattern=rf"^{_NAMED}{{1,{STREAM_TYPE_LENGTH}}}\Z")]
+_SchemaVersion = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_SCHEMA)]
 _Sequence = Annotated[str, msgspec.Meta(pattern=rf"^[0-9]{{{SEQUENCE_DIGITS}}}\Z")]
 _Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -42,7 +42,9 @@ class Command(BaseCommand):
     def handle(
         self, *, user: str, scope: Sequence[str], expires: datetime | None, **options: Any
     ) -> None:
-        found = get_user_model()._default_manager.filter(username=user).first()
+        users = get_user_model()._default_manager
+        # PostgreSQL takes no other text.
+        found = users.filter(username=user).first() if user.isprintable() else None
         if found is None:
             raise CommandError(
                 f"There is no user {user!r}: make one with createsuperuser or in the admin."
