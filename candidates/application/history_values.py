@@ -236,7 +236,9 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _check_date_format(date_format: str, *, has_zone: bool) -> None:
-    """Raises InvalidMap for a form that does not give back a day that it has written."""
+    """Raises InvalidMap for a form that does not give back the time that it has written."""
+    if "%Z" in date_format.replace("%%", ""):
+        raise InvalidMap("date_format: Python reads %Z and forgets it; say %z or time_zone.")
     try:
         again = datetime.strptime(_SAMPLE.strftime(date_format), date_format)  # noqa: DTZ007
     except (ValueError, re.error):
@@ -246,5 +248,7 @@ def _check_date_format(date_format: str, *, has_zone: bool) -> None:
             "date_format does not say day, month and year in the directives of Python's "
             "strptime, such as %d.%m.%Y %H:%M."
         )
+    if again.hour not in (0, _SAMPLE.hour):
+        raise InvalidMap("date_format has hours to 12 (%I) without AM or PM (%p).")
     if again.tzinfo is None and not has_zone:
         raise InvalidMap("date_format has no offset (%z): say time_zone, too.")

@@ -370,6 +370,8 @@ def test_a_file_must_have_every_column_that_the_map_reads() -> None:
         ({"time_zone": 1}, "time_zone is not a text"),
         ({"date_format": "%d.%m.%Y"}, "date_format has no offset (%z): say time_zone, too"),
         ({"date_format": "%d.%m.", "time_zone": "UTC"}, "date_format does not say day, month"),
+        ({"date_format": "%d.%m.%Y %Z", "time_zone": "UTC"}, "say %z or time_zone"),
+        ({"date_format": "%d.%m.%Y %I:%M", "time_zone": "UTC"}, "hours to 12 (%I) without AM"),
         ({"date_format": "%Q", "time_zone": "UTC"}, "date_format does not say day, month"),
         ({"date_format": "DD.MM.YYYY", "time_zone": "UTC"}, "date_format does not say day"),
         ({"score": {"column": "a", "constant": 1}}, "score: say one of column, columns and"),
