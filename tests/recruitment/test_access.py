@@ -68,6 +68,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("POST", f"{V1}/candidates/<id>/undo/"): _command(version=2),
     ("POST", f"{V1}/candidates/<id>/rescore/"): _command(score=80, why="x"),
     ("POST", f"{V1}/candidates/<id>/profile/"): _command(profile={}),
+    ("PATCH", f"{V1}/candidates/<id>/profile/"): _command(name="x"),
     ("POST", f"{V1}/candidates/<id>/note/"): _command(text="x"),
     ("POST", f"{V1}/candidates/<id>/retract/"): _command(why="x"),
 }
@@ -166,6 +167,8 @@ def test_what_describes_the_api_is_there_for_everybody(
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NONSENSE"])
 @pytest.mark.parametrize("path", sorted({path for _, path in CALLS}))
 def test_there_are_no_other_methods(path: str, method: str, user_in: Callable[..., User]) -> None:
+    if (method, path) in CALLS:
+        return
     session = APIClient()
     session.force_login(user_in("Recruiters", "Operators"))
     answer = session.generic(method, path.replace("<id>", str(uuid4())))
