@@ -408,6 +408,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_THROTTLE_CLASSES": ["recruitment.throttling.ScopeThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "recruitment.negotiation.AcceptNegotiation",
     "DEFAULT_PARSER_CLASSES": ["eventstore.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "recruitment.schema.ProblemAutoSchema",
     "DEFAULT_FILTER_BACKENDS": [],
