@@ -17,6 +17,7 @@ from rest_framework.views import exception_handler
 
 from eventstore.api.parameters import MOST_NAMED
 from eventstore.api.parsers import BodyTooLarge
+from eventstore.api.requests import PreconditionFailed
 from eventstore.domain.exceptions import (
     AggregateNotFound,
     CommandReused,
@@ -80,6 +81,8 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if response is None:
         return None
     response.data = _body(raised, response)
+    for name, value in getattr(error, "headers", {}).items():
+        response[name] = value
     request = context["request"]
     request.accepted_renderer, request.accepted_media_type = ProblemRenderer(), CONTENT_TYPE
     return response
@@ -144,6 +147,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def body_too_large() -> HttpResponse:
     return _response(413, code=BodyTooLarge.default_code, detail=BodyTooLarge.default_detail)
+
+
+def precondition_failed() -> HttpResponse:
+    """Of a read that was asked for under a condition: see `PreconditionFailed`."""
+    code, detail = PreconditionFailed.default_code, PreconditionFailed.default_detail
+    return _response(412, code=code, detail=detail)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

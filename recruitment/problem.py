@@ -64,7 +64,11 @@ MEMBERS: Mapping[str, dict[str, Any]] = {
     "current_version": {**_VERSION, "description": "The newest."},
     "event_id": {**_ID, "description": "Of the event that cannot be read."},
     "event_type": {**_TEXT, "description": "As it is stored."},
-    "expected": {**_VERSION, "minimum": 0, "description": "The version that was stated."},
+    "expected": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "description": "The newest version that was stated; `null` where what was stated is none.",
+    },
     "first_event_at": {**_TIME, "description": "When the candidate's history begins."},
     "last": {**_POSITION, "description": "Where the log ends."},
     "named_version": {**_VERSION, "description": "The version that was named."},

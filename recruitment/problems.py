@@ -11,6 +11,10 @@ _ID = "0190a000-0000-7000-8000-000000000001"
 _KEY = "7c9e6679-7425-50de-944b-e07fc1f90ae7"
 _THEN, _NOW = "2026-03-01T12:00:00Z", "2026-03-02T12:00:00Z"
 _RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "In seconds."}
+_ACCEPT_ENCODING = {
+    "schema": {"type": "string"},
+    "description": "Where the body was compressed: how to send it.",
+}
 _CHALLENGE = {"schema": {"type": "string"}, "description": "How to show who you are."}
 _OF_EVERY_PROBLEM = {*PROBLEM["properties"]}
 
@@ -312,6 +316,16 @@ PROBLEMS: Mapping[str, Problem] = {
             }
         ],
     ),
+    "PreconditionFailed": Problem(
+        status=412,
+        description="If-Match names no tag of what is read.",
+        examples=[
+            {
+                "code": "precondition_failed",
+                "detail": "What is read here is not at a version that If-Match names.",
+            }
+        ],
+    ),
     "BodyTooLarge": Problem(
         status=413,
         description="The body is too large.",
@@ -319,12 +333,17 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "UnsupportedMediaType": Problem(
         status=415,
-        description="The body is not JSON.",
+        description="The body is not JSON, or compressed.",
+        headers={"Accept-Encoding": _ACCEPT_ENCODING},
         examples=[
             {
                 "code": "unsupported_media_type",
                 "detail": 'Unsupported media type "text/plain" in request.',
-            }
+            },
+            {
+                "code": "unsupported_content_encoding",
+                "detail": "Send the body as it is: it is not decompressed here.",
+            },
         ],
     ),
     "KeyReused": Problem(

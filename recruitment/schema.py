@@ -71,7 +71,9 @@ class ProblemAutoSchema(AutoSchema):
                 yield "NoHistory" if self.method == "GET" else "NotFound"
         if self.method in ("POST", "PATCH"):
             yield from _WITH_BODY
-        if "If-Match" in parameters or names_candidates:
+        if self.method == "GET" and "If-Match" in parameters:
+            yield "PreconditionFailed"
+        elif "If-Match" in parameters or names_candidates:
             yield from _WITH_VERSION
         if self.method == "GET" and ("{id}" in self.path or "after" in parameters):
             yield "Unreadable"
@@ -94,9 +96,9 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
     components["responses"] = responses
     components["schemas"] = _complete({**components["schemas"], **schemas})
     components["links"] = {
-        operation["operationId"]: _link(operation, components["schemas"])
+        operation["operationId"]: _link(operation, components["schemas"], reads=method == "get")
         for path, operations in result["paths"].items()
-        for operation in operations.values()
+        for method, operation in operations.items()
         if "{id}" in path
     }
     leads_on = {name: {"$ref": f"#/components/links/{name}"} for name in components["links"]}
@@ -106,11 +108,11 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
         if "enum" in schema
     }
     for operations in result["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
             for parameter in operation["parameters"]:
                 if reference := choices.get(frozenset(parameter["schema"].get("enum", ()))):
                     parameter["schema"] = {"$ref": reference}
-            decides = "If-Match" in _parameters(operation)
+            decides = method != "get" and "If-Match" in _parameters(operation)
             for status, response in operation["responses"].items():
                 if status < "300" and "ETag" in response["headers"] and not decides:
                     response["links"] = leads_on
@@ -142,12 +144,12 @@ def _complete(schemas: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(schemas.items()))
 
 
-def _link(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _link(operation: dict[str, Any], schemas: dict[str, Any], *, reads: bool) -> dict[str, Any]:
     link: dict[str, Any] = {
         "operationId": operation["operationId"],
         "parameters": {"path.id": "$response.body#/id"},
     }
-    if "If-Match" in _parameters(operation):
+    if not reads and "If-Match" in _parameters(operation):
         # Without a body: it would be an object, and OpenAPI Generator reads nothing but text here.
         link["description"] = "Decided on the version that was answered with."
         link["parameters"]["header.If-Match"] = "$response.header.ETag"

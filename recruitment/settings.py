@@ -218,6 +218,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "recruitment.request_id.name_request",
+    "recruitment.caching.state_caching",
     "recruitment.body_limit.limit_body",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

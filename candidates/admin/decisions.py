@@ -143,7 +143,7 @@ def _attempt(
             by=stale.changed_by,
             at=stale.changed_at,
             now=stale.current_version,
-            seen=stale.expected,
+            seen=seen.version,
         )
     except (DomainError, UndecodableEvent) as refusal:
         return str(refusal)

@@ -32,6 +32,7 @@ from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_at, candidate_service, history
 from eventstore.api import openapi
+from eventstore.api.entity_tags import etag
 from eventstore.api.moments import PAST, moment_of
 from eventstore.api.parameters import single_values
 from eventstore.api.parsers import MergePatchParser, StrictJSONParser
@@ -39,9 +40,8 @@ from eventstore.api.requests import (
     PreconditionRequired,
     body_of,
     command_context,
-    etag,
     id_in_path,
-    matches,
+    is_unchanged,
 )
 from eventstore.application.commands import CommandContext
 from eventstore.domain.exceptions import AggregateNotFound, InvalidValue, StaleVersion
@@ -196,7 +196,13 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
             ),
             304: OpenApiResponse(description="Nothing has changed since."),
         },
-        parameters=[openapi.ID, *PAST, openapi.IF_NONE_MATCH, openapi.ETAG],
+        parameters=[
+            openapi.ID,
+            *PAST,
+            openapi.IF_MATCH_READ,
+            openapi.IF_NONE_MATCH,
+            openapi.ETAG,
+        ],
     )
     def retrieve(self, request: Request, id: str) -> Response:
         """One candidate as the newest decisions left it, retracted ones too.
@@ -206,12 +212,13 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         """
         moment, candidate_id = moment_of(request), id_in_path(id)
         if moment is not None:
+            is_unchanged(request, version=None)
             return Response(self.get_serializer(candidate_at(candidate_id, moment)).data)
         candidate = self.queryset.filter(pk=candidate_id).first()
         if candidate is None:
             raise AggregateNotFound(stream_type=Candidate.stream_type, stream_id=candidate_id)
         tag = etag(candidate.version, SCHEMA)
-        if matches(request, tag):
+        if is_unchanged(request, version=candidate.version, tag=tag):
             return Response(status=304, headers={"ETag": tag})
         return Response(self.get_serializer(candidate).data, headers={"ETag": tag})
 

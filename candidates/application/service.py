@@ -217,7 +217,7 @@ class CandidateService:
                 self._stream_id(context), profile=command.profile, score=command.score
             )
         candidate = self._candidates.get(command.candidate_id)
-        if context.expected_version not in (None, candidate.version):
+        if not context.expects(candidate.version):
             raise self._stale(candidate.id, context.expected_version)
         match command:
             case MoveCandidateToStandby(until=until):
@@ -272,11 +272,11 @@ class CandidateService:
             repeated=True,
         )
 
-    def _stale(self, candidate_id: UUID, expected: int) -> StaleVersion:
+    def _stale(self, candidate_id: UUID, stated: int | frozenset[int] | None) -> StaleVersion:
         newest = self._store.read_stream(candidate_id)[-1]
         return StaleVersion(
             stream_id=candidate_id,
-            expected=expected,
+            expected=stated if isinstance(stated, int) else max(stated or (), default=None),
             current_version=newest.version,
             changed_by=newest.metadata.actor,
             changed_at=newest.recorded_at,

@@ -39,10 +39,16 @@ ON_BEHALF_OF = OpenApiParameter(
 )
 IF_MATCH = OpenApiParameter(
     "If-Match",
-    {"type": "string", "pattern": rf"^(?:\*|{requests.ETAG.pattern})$"},
+    {"type": "string"},
     OpenApiParameter.HEADER,
-    description='The ETag of the read that the decision rests on, such as `"7-1"`, or `*`. 412 if '
-    "it is stale.",
+    description='The ETag of the read that the decision rests on, such as `"7-1"`, a list of them, '
+    "or `*`. 412 if none of them is the newest version.",
+)
+IF_MATCH_READ = OpenApiParameter(
+    "If-Match",
+    {"type": "string"},
+    OpenApiParameter.HEADER,
+    description="ETags of earlier reads, or `*`: 412 once the candidate has another.",
 )
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",

@@ -7,9 +7,9 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
+from eventstore.api.entity_tags import ANY, entity_tags, same, versions_in
 from eventstore.application.commands import CommandContext
 
-ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})(?:-[0-9]{1,9})?"')
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 NAME = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,148}[\x21-\x7e])?")
@@ -21,6 +21,19 @@ class PreconditionRequired(APIException):
     default_detail = "Say in If-Match which version this was decided on: the ETag of a read, or *."
 
 
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_code = "precondition_failed"
+    default_detail = "What is read here is not at a version that If-Match names."
+
+
+class UnsupportedContentEncoding(APIException):
+    status_code = 415
+    default_code = "unsupported_content_encoding"
+    default_detail = "Send the body as it is: it is not decompressed here."
+    headers = {"Accept-Encoding": "identity"}
+
+
 class LengthRequired(APIException):
     status_code = 411
     default_code = "length_required"
@@ -30,8 +43,12 @@ class LengthRequired(APIException):
 def body_of(request: Request) -> Any:
     """What was sent; an empty object where nothing was.
 
-    Raises LengthRequired for a body in chunks, which Django would take for none at all.
+    Raises UnsupportedContentEncoding, and LengthRequired for a body in chunks, which Django would
+    take for none at all.
     """
+    codings = request.headers.get("Content-Encoding", "").lower().split(",")
+    if {coding.strip() for coding in codings} - {"", "identity"}:
+        raise UnsupportedContentEncoding
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired
     return request.data
@@ -56,29 +73,40 @@ def command_context(request: Request) -> CommandContext:
     )
 
 
-def expected_version(request: Request) -> int | None:
-    """The version in `If-Match`: `"7-1"` as a read gave it, `"7"`, or either as a weak tag.
+def expected_version(request: Request) -> int | frozenset[int] | None:
+    """The version in `If-Match`, or those of a list; see `versions_in`. Raises ValidationError.
 
-    Gateways that compress make tags weak, so those count too. None where the header is missing
-    or `*`, which any version matches.
+    None where the header is missing or `*`, which any version matches. Tags that state no version
+    are of something else: a list of nothing else is empty, which no version matches.
     """
-    header = request.headers.get("If-Match", "*").strip()
-    if header == "*":
+    tags = _if_match(request)
+    if tags == [ANY]:
         return None
-    if match := ETAG.fullmatch(header):
-        return int(match[1])
-    raise _unreadable("If-Match", 'It is the ETag of a read, such as "7-1", or a version: "7".')
+    versions = versions_in(tags)
+    return next(iter(versions)) if len(versions) == 1 else versions
 
 
-def etag(version: int, schema: int) -> str:
-    return f'"{version}-{schema}"'
+def is_unchanged(request: Request, *, version: int | None, tag: str = "") -> bool:
+    """Whether a read need not be answered anew, since `If-None-Match` names the tag.
+
+    Raises PreconditionFailed where `If-Match` names another version, and ValidationError. Nothing
+    but `*` matches a version of None: of what has no tag.
+    """
+    tags = _if_match(request)
+    if tags != [ANY] and version not in versions_in(tags):
+        raise PreconditionFailed
+    try:
+        return bool(tag) and same(tag, entity_tags(request.headers.get("If-None-Match", "")))
+    except ValueError:
+        return False
 
 
-def matches(request: Request, tag: str) -> bool:
-    """Whether `If-None-Match` names this tag, so that there is nothing new to send."""
-    header = request.headers.get("If-None-Match", "")
-    tags = [given.strip().removeprefix("W/") for given in header.split(",")]
-    return "*" in tags or tag in tags
+def _if_match(request: Request) -> list[str]:
+    try:
+        return entity_tags(request.headers.get("If-Match", ANY))
+    except ValueError:
+        detail = 'It is * or a list of entity tags: of a read, such as "7-1", or a version: "7".'
+        raise _unreadable("If-Match", detail) from None
 
 
 def id_in_path(text: str) -> UUID:

@@ -31,14 +31,24 @@ class CommandContext:
     on_behalf_of: str | None = None
     command_id: UUID | None = None
     """Makes a retry safe: the same id and content again is answered, not carried out."""
-    expected_version: int | None = None
-    """The version the caller decided on; None: whatever is newest."""
+    expected_version: int | frozenset[int] | None = None
+    """The version the caller decided on, or several of which any will do; None: the newest."""
     occurred_at: datetime | None = None
     """Business time, for who may back-date; None: now."""
     correlation_id: UUID | None = None
     """Shared by the commands of one batch."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Free metadata."""
+
+    def expects(self, version: int) -> bool:
+        """Whether the command may be decided on this version."""
+        match self.expected_version:
+            case None:
+                return True
+            case int(expected):
+                return version == expected
+            case several:
+                return version in several
 
     def metadata(self, command: Command) -> Metadata:
         """Raises InvalidValue for content that cannot be kept."""

@@ -156,7 +156,7 @@ class ConcurrencyError(DomainError):
 
     code: ClassVar[str] = "version_conflict"
     stream_id: UUID
-    expected: int
+    expected: int | None
 
     def __str__(self) -> str:
         return f"Stream {self.stream_id} is not at version {self.expected}."
@@ -175,7 +175,10 @@ class BatchConflict(Exception):
 
 @dataclass(eq=False, kw_only=True)
 class StaleVersion(ConcurrencyError):
-    """The caller decided on a version that is no longer the newest."""
+    """The caller decided on a version that is no longer the newest.
+
+    `expected` is the newest that was stated; None where what was stated is none.
+    """
 
     code: ClassVar[str] = "stale_version"
     current_version: int
@@ -185,8 +188,9 @@ class StaleVersion(ConcurrencyError):
     """What a reader is shown at the moment, where the refusing edge knows it."""
 
     def __str__(self) -> str:
+        stated = "No version" if self.expected is None else f"Version {self.expected}"
         return (
-            f"Version {self.expected} was stated, but {self.changed_by} "
+            f"{stated} was stated, but {self.changed_by} "
             f"made it version {self.current_version} at {self.changed_at.isoformat()}."
         )
 

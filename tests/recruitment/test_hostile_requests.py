@@ -132,6 +132,47 @@ def test_headers(send: Send, headers: tuple[bytes, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((b"Content-Encoding: gzip",), 415),
+        ((b"Content-Encoding: br",), 415),
+        ((b"Content-Encoding: x-gzip",), 415),
+        ((b"Content-Encoding: identity, gzip",), 415),
+        ((b"Content-Encoding: identity", b"Content-Encoding: zstd"), 415),
+        ((b"Content-Encoding: \xff",), 415),
+        ((b"Content-Encoding: identity",), 201),
+        ((b"Content-Encoding: IDENTITY, identity",), 201),
+        ((b"Content-Encoding:",), 201),
+    ],
+)
+def test_a_body_is_sent_as_it_is(send: Send, headers: tuple[bytes, ...], status: int) -> None:
+    length = b"Content-Length: %d" % len(ADD)
+    got, content = send(b"POST " + URL + b" HTTP/1.1", JSON, length, *headers, body=ADD)
+    assert got == status
+    if status == 415:
+        assert json.loads(content)["code"] == "unsupported_content_encoding"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((b'If-Match: "x"', b'If-Match: "1"'), 200),
+        ((b'If-Match: "x"', b'If-Match: "y"'), 412),
+        ((b"If-Match: *", b"If-Match: *"), 200),
+        ((b'If-None-Match: "x"', b"If-None-Match: *"), 200),
+        ((b"Accept: text/html", b"Accept: application/json;q=0.1"), 200),
+        ((b"Accept: */*", b"Accept: application/json;q=0"), 406),
+    ],
+)
+def test_header_lines_of_one_name_are_one_list(
+    send: Send, headers: tuple[bytes, ...], status: int
+) -> None:
+    _, content = send(b"POST " + URL + b" HTTP/1.1", JSON, body=ADD)
+    path = URL + json.loads(content)["id"].encode() + b"/"
+    assert send(b"GET " + path + b" HTTP/1.1", *headers)[0] == status
+
+
+@pytest.mark.parametrize(
     ("line", "status"),
     [
         (b"GET /api HTTP/1.1", 404),

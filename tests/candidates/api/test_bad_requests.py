@@ -11,7 +11,14 @@ from eventstore.api.fields import StrictSerializer
 from eventstore.api.parameters import MOST_NAMED
 from eventstore.api.parsers import MAX_BODY_BYTES
 from eventstore.models import StorageEvent
-from tests.candidates.api.requests import URL, errors_of, nested, nothing_is_written, post_text
+from tests.candidates.api.requests import (
+    ADD,
+    URL,
+    errors_of,
+    nested,
+    nothing_is_written,
+    post_text,
+)
 
 HUGE = "9" * 5_000
 DEEP_LIST = "[" * 5_000 + "]" * 5_000
@@ -72,6 +79,24 @@ def test_no_more_unknown_fields_are_looked_at_than_are_named() -> None:
     body = Body(data={f"{i}": 1 for i in range(70_000)})
     assert not body.is_valid()
     assert list(body.errors) == [f"{i}" for i in range(MOST_NAMED)]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, identity", "nonsense"])
+def test_a_compressed_body_is_refused_and_told_how_to_be_sent(
+    api: APIClient, add: Callable[..., str], coding: str
+) -> None:
+    url = add()
+    headers = {"Content-Encoding": coding}
+    for answer in (
+        api.post(URL, ADD, headers=headers),
+        api.post(f"{URL}commands/", {"commands": []}, headers=headers),
+        api.post(f"{url}invite/", headers=headers),
+        api.patch(f"{url}profile/", {}, headers=headers),
+    ):
+        assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity")
+        assert answer.json()["code"] == "unsupported_content_encoding"
+    assert api.get(url, headers=headers).status_code == 200
+    assert StorageEvent.objects.count() == 1
 
 
 def test_a_body_full_of_mistakes_is_answered_briefly(api: APIClient) -> None:

@@ -39,32 +39,142 @@ def test_the_tag_of_an_answer_serves_for_the_next_command(
 @pytest.mark.parametrize(
     "header",
     [
-        "",
-        "1",
-        "1-1",
-        '"1',
-        "'1'",
-        '"x"',
-        '"-1"',
-        '"1-"',
-        '"1.0"',
-        '""',
-        'w/"1"',
-        '"1", "2"',
-        '"²"',
-        '"1"\x00',
-        '"' + "1" * 10 + '"',
-        '"' + "1" * 5_000 + '"',
+        f'"x", "1-{SCHEMA}"',
+        '"x","1"',
+        ' , "x" , , W/"1-7",',
+        '"7-3", "1"',
+        '"a,b", "1"',
+        '"1", "1"',
+        "*, *",
+        "*,",
     ],
 )
-def test_a_tag_that_cannot_be_read_is_refused_by_name(
+def test_one_of_a_list_will_do(api: APIClient, add: Callable[..., str], header: str) -> None:
+    assert api.post(f"{add()}invite/", headers={"If-Match": header}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", None),
+        (",", None),
+        ('"x"', None),
+        ('W/"x"', None),
+        ('""', None),
+        ('"-1"', None),
+        ('"1-"', None),
+        ('"1.0"', None),
+        ('"1-1-gzip"', None),
+        ('"²"', None),
+        ('"*"', None),
+        ('"1\\"', None),
+        ('"' + "1" * 10 + '"', None),
+        ('"' + "1" * 5_000 + '"', None),
+        (", ".join(f'"x{i}"' for i in range(5_000)), None),
+        ('"x", "7-3"', 7),
+        ('"2", "7"', 7),
+        ('"0"', 0),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_tags_of_another_version_or_of_something_else_are_stale(
+    api: APIClient, add: Callable[..., str], header: str, expected: int | None
+) -> None:
+    url = add()
+    for path in (f"{url}invite/", f"{url}profile/"):
+        send = api.patch if path.endswith("profile/") else api.post
+        answer = send(path, {}, headers={"If-Match": header})
+        assert (answer.status_code, answer.json()["code"]) == (412, "stale_version")
+        assert (answer.json()["expected"], answer.json()["current_version"]) == (expected, 1)
+    assert StorageEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("1", "1-1", '"1', "'1'", 'w/"1"', '"1"\x00', '"1" "2"', '"1";', '"1"x', "*x", '*, "1"'),
+        *('"a b"', 'W/ "1"', "**", '"1' * 10_000),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_what_is_no_list_of_tags_is_refused_by_name(
     api: APIClient, add: Callable[..., str], header: str
 ) -> None:
-    answer = api.post(f"{add()}invite/", headers={"If-Match": header})
-    (error,) = answer.json()["errors"]
-    assert answer.status_code == 400
-    assert (error["pointer"], error["code"]) == ("/If-Match", "unreadable_header")
+    url = add()
+    for answer in (
+        api.post(f"{url}invite/", headers={"If-Match": header}),
+        api.get(url, headers={"If-Match": header}),
+    ):
+        (error,) = answer.json()["errors"]
+        assert answer.status_code == 400
+        assert (error["pointer"], error["code"]) == ("/If-Match", "unreadable_header")
     assert StorageEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize(
+    ("match", "none_match", "status"),
+    [
+        ("{tag}", None, 200),
+        ('"x", {tag}', None, 200),
+        ('"2"', None, 200),
+        ("W/{tag}", None, 200),
+        ("*", None, 200),
+        ('"1"', None, 412),
+        ('"x"', None, 412),
+        ("", None, 412),
+        (None, "{tag}", 304),
+        (None, "W/{tag}", 304),
+        (None, '"x", {tag}', 304),
+        (None, '"a,b",{tag}', 304),
+        (None, "*", 304),
+        (None, '"x"', 200),
+        (None, '"2"', 200),
+        (None, "", 200),
+        (None, "garbage", 200),
+        (None, '"2-{schema}', 200),
+        # The first of the two decides first.
+        ("{tag}", "{tag}", 304),
+        ("{tag}", '"x"', 200),
+        ('"x"', "{tag}", 412),
+        ('"x"', '"x"', 412),
+        ("*", "*", 304),
+    ],
+)
+def test_a_read_is_answered_under_its_conditions(
+    api: APIClient,
+    add: Callable[..., str],
+    method: str,
+    match: str | None,
+    none_match: str | None,
+    status: int,
+) -> None:
+    url = add()
+    tag = api.post(f"{url}standby/")["ETag"]
+    given = {"If-Match": match, "If-None-Match": none_match}
+    headers = {
+        name: text.replace("{tag}", tag).replace("{schema}", str(SCHEMA))
+        for name, text in given.items()
+        if text is not None
+    }
+    answer = getattr(api, method)(url, headers=headers)
+    assert answer.status_code == status
+    assert answer.get("ETag") == (None if status == 412 else tag)
+    if status == 412 and method == "get":
+        assert answer.json()["code"] == "precondition_failed"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "{id}/history/", "{id}/?version=1", "../statistics/", "../what-if/?threshold=1"]
+)
+def test_what_has_no_tag_matches_none(api: APIClient, add: Callable[..., str], path: str) -> None:
+    id = add().split("/")[-2]
+    url = URL + path.replace("{id}", id)
+    url = url.replace("candidates/../", "")
+    assert api.get(url, headers={"If-Match": '"1"'}).status_code == 412
+    assert api.get(url, headers={"If-Match": "*"}).status_code == 200
+    # What is not there, or not understood, is that whatever is asked of its tag.
+    assert api.get(f"{url.partition('?')[0]}?x=1", headers={"If-Match": '"1"'}).status_code == 400
 
 
 def test_a_candidate_that_is_only_being_added_has_no_version_to_match(api: APIClient) -> None:

@@ -1,0 +1,56 @@
+"""What caches, proxies and clients may do with an answer: said once, for every path."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from eventstore.api.entity_tags import ANY, entity_tags
+from recruitment import errors
+
+VARIES_BY = ("Authorization", "Accept", "Cookie")
+"""What an answer of the API depends on: who asks, by token or session, and for which media type."""
+_BODILESS = (204, 304)
+
+
+def state_caching(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware. What says nothing else is for its reader alone, and kept by nobody.
+
+    An answer with a tag may be kept by its reader, who asks each time whether it is still good.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        reading = request.method in ("GET", "HEAD")
+        if errors.in_api(request):
+            if reading and response.status_code == 200 and "ETag" not in response:
+                response = _if_matched(request, response)
+            patch_vary_headers(response, VARIES_BY)
+        if "Cache-Control" not in response:
+            kept = reading and "ETag" in response
+            response["Cache-Control"] = f"private, {'no-cache' if kept else 'no-store'}"
+        if response.status_code == 503 and "Retry-After" not in response:
+            response["Retry-After"] = str(errors.RETRY_AFTER)
+        if response.status_code in _BODILESS:
+            # Else it would be the length of what was not sent.
+            for name in ("Content-Length", "Content-Type"):
+                del response[name]
+        elif request.method == "HEAD" and isinstance(response, HttpResponse):
+            # The length stays that of a GET.
+            response.content = b""
+        return response
+
+    return middleware
+
+
+def _if_matched(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """What has no tag matches no list of them. Views that have one look for themselves."""
+    header = request.headers.get("If-Match", ANY)
+    try:
+        matched = entity_tags(header) == [ANY]
+    except ValueError:
+        matched = False
+    return response if matched else errors.precondition_failed()
