@@ -20,7 +20,12 @@ from eventstore.application.ports import (
 )
 from eventstore.application.projection import Projection
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import EventsMissing, UndecodableMessage, UnreadableMessage
+from eventstore.domain.exceptions import (
+    EventsMissing,
+    MessageOfNewerCode,
+    UndecodableMessage,
+    UnreadableMessage,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +75,8 @@ class WaitingStreams:
             except UndecodableMessage as error:
                 if events:
                     break
-                raise UnreadableMessage(
+                kind = MessageOfNewerCode if error.newer else UnreadableMessage
+                raise kind(
                     stream_id=stream_id,
                     version=missing,
                     event_type=error.event_type or "",

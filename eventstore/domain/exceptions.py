@@ -315,6 +315,11 @@ class UnreadableMessage(BrokenStream):
 
 
 @dataclass(eq=False, kw_only=True)
+class MessageOfNewerCode(UnreadableMessage):
+    """This code knows no such event type, or no schema version as high: it is too old."""
+
+
+@dataclass(eq=False, kw_only=True)
 class CursorBeyondLog(DomainError):
     """A reader says that it has read further than the log goes."""
 

@@ -7,9 +7,9 @@ from threading import Lock, Thread
 from django.db import InterfaceError, OperationalError, connections
 
 from eventstore.application.parking import described
-from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
 
-_HARMLESS = (CursorBeyondLog, UnsafeLogRead)
+_HARMLESS = (CursorBeyondLog, UndecodableEvent, UnsafeLogRead)
 """Errors whose text quotes nobody and says what to do."""
 logger = logging.getLogger(__name__)
 

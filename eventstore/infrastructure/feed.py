@@ -17,7 +17,7 @@ PAGE = 1000
 """Events of one answer, the most that the feed gives."""
 
 
-_Number = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,19}$")]
+_Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
 
 
 class _Event(msgspec.Struct):
@@ -29,7 +29,8 @@ class _Page(msgspec.Struct):
     results: list[msgspec.Raw]
 
 
-_Told: TypeAlias = list[tuple[_Event, bytes]]
+_Told: TypeAlias = list[tuple[_Event | None, bytes]]
+"""A body that does not say where it stands is among others that do: they go on without it."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -56,7 +57,7 @@ class HTTPEventFeed:
             body
             for page in self._pages({"subject": str(stream_id)}, after=0)
             for event, body in page
-            if after < int(event.sequence) <= until
+            if event is not None and after < int(event.sequence) <= until
         ]
 
     def pages(self, *, after: int) -> Iterator[FeedPage]:
@@ -81,10 +82,20 @@ class HTTPEventFeed:
         try:
             with _open(request, timeout=TIMEOUT) as answer:
                 results = _page.decode(answer.read()).results
-            return [(_event.decode(body), bytes(body)) for body in results]
+            told: _Told = [(_placed(body), bytes(body)) for body in results]
+            if told and not any(event for event, _ in told):
+                _event.decode(results[0])
+            return told
         except (OSError, HTTPException, msgspec.MsgspecError, ValueError) as error:
             raise FeedUnavailable(reason=str(error)) from error
 
 
+def _placed(body: msgspec.Raw) -> _Event | None:
+    try:
+        return _event.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _last(page: _Told) -> int:
-    return int(page[-1][0].logposition)
+    return [int(event.logposition) for event, _ in page if event is not None][-1]

@@ -362,7 +362,7 @@ def test_a_message_that_cannot_be_read_parks_its_stream_and_others_go_on(world: 
     world.consume()
     third = poisoned[2]
     error = (
-        f"UnreadableMessage: the message of event 3, {third.event.event_type} version 9, "
+        f"MessageOfNewerCode: the message of event 3, {third.event.event_type} version 9, "
         f"{third.event_id} at position {third.position}, cannot be decoded: newer code"
     )
     assert world.parked() == [(poisoned[0].stream_id, 3, error, 1)]
@@ -544,6 +544,7 @@ def test_whatever_an_upcaster_does_wrong_parks_its_stream_and_others_go_on(world
                 f"the message of event 2, candidate.rejected version 1, {poisoned[1].event_id} at "
                 f"position {poisoned[1].position}, cannot be decoded: "
             )
+            assert error.startswith("UnreadableMessage: ")
             assert told in error
             assert word in error
             assert SECRET not in error

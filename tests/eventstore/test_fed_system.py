@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from socketserver import StreamRequestHandler, TCPServer
 from threading import Thread
@@ -35,10 +36,11 @@ from eventstore.wiring import (
 )
 from recruitment.models import Scope
 from recruitment.tokens import issue
-from tests.contracts.buses import MemoryBus, body_of
+from tests.broken_upcasters import BROKEN, upcaster
+from tests.contracts.buses import MemoryBus, body_of, kafka_bus, rabbitmq_bus
 from tests.contracts.conftest import Clock
 from tests.eventstore.test_message import LOG
-from tests.factories import added, erased, invited, noted
+from tests.factories import added, erased, invited, noted, rejected
 from tests.read_models import LIVES, RITA, appended
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -377,6 +379,92 @@ def test_an_answer_that_is_none_is_an_error_with_its_reason(answer: bytes, reaso
         with pytest.raises(FeedUnavailable, match=reason):
             list(feed.pages(after=0))
         asked.join()
+
+
+def _of_version_1(one: RecordedEvent) -> bytes:
+    """As code stored and sent it that knew no second version."""
+    old = {"event": {"reason": "too far away"}, "metadata": {"actor": "rita", "door": "api"}}
+    return json.dumps(json.loads(body_of(one)) | {"schemaversion": 1, "data": old}).encode()
+
+
+def _is_mended(poisoned: RecordedEvent, whole: RecordedEvent) -> None:
+    """Of the first stream an upcaster has failed on; now it does not."""
+    assert shown() == {poisoned.stream_id: 1, whole.stream_id: 2}
+    for name, version, error in ParkedStream.objects.values_list("projection", "version", "error"):
+        assert (name in projections(), version) == (True, 2)
+        assert f"{poisoned.event_id} at position {poisoned.position}" in error
+        assert "raised IndexError at tests.broken_upcasters:" in error
+    assert ParkedStream.objects.count() == len(projections())
+    out = io.StringIO()
+    call_command("parked", "retry", stdout=out)
+    assert out.getvalue() == f"{len(projections())} released, 0 still parked\n"
+    assert shown() == {poisoned.stream_id: 2, whole.stream_id: 2}
+    assert not WaitingMessage.objects.exists()
+
+
+@pytest.mark.parametrize("broker", [rabbitmq_bus, kafka_bus], ids=["rabbitmq", "kafka"])
+def test_a_stream_that_an_upcaster_fails_on_is_parked_and_the_group_goes_on(
+    fed: Fed, broker: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned, whole = fed.stored(added(), rejected()), fed.stored(added(), noted())
+    with broker() as bus:
+        monkeypatch.setattr("eventstore.wiring.event_bus", lambda: bus)
+        with closing(bus.consumer("readers")) as consumer:
+            consumer.drained()
+        encode = {poisoned[1].event_id: _of_version_1}
+        bus._encode = lambda: lambda one: encode.get(one.event_id, body_of)(one)
+        with closing(bus.publisher()) as publisher:
+            publisher.publish([*poisoned, *whole])
+        with upcaster(BROKEN["IndexError"]):
+            consume()
+        _is_mended(poisoned[1], whole[1])
+
+
+def _feed_of(*bodies: bytes) -> Iterator[str]:
+    """The address of a feed that has these events."""
+
+    class Answering(StreamRequestHandler):
+        def handle(self) -> None:
+            first = b"after=0&" in self.rfile.readline()
+            results = b",".join(bodies) if first else b""
+            self.wfile.write(b'HTTP/1.1 200 OK\r\n\r\n{"results": [%s]}' % results)
+
+    with TCPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def test_what_the_feed_gives_and_an_upcaster_fails_on_is_parked_and_the_rest_is_read(
+    fed: Fed,
+) -> None:
+    poisoned, whole = fed.stored(added(), rejected()), fed.stored(added(), noted())
+    bodies = [body_of(poisoned[0]), _of_version_1(poisoned[1]), *map(body_of, whole)]
+    with contextmanager(_feed_of)(*bodies) as url:
+        settings = override_settings(EVENT_FEED_URL=url, EVENT_FEED_TOKEN="secret")
+        with settings, upcaster(BROKEN["IndexError"]):
+            consume("--bootstrap")
+            with pytest.raises(CommandError, match="attempt 2"):
+                call_command("parked", "retry", stdout=io.StringIO())
+        with settings:
+            _is_mended(poisoned[1], whole[1])
+
+
+def test_an_event_of_the_feed_that_does_not_say_where_it_stands_is_kept_as_a_stray(
+    fed: Fed,
+) -> None:
+    first, second = fed.stored(added(), noted())
+    damaged = json.loads(body_of(first)) | {"sequence": "x", "logposition": "y\n"}
+    bodies = [json.dumps(damaged).encode(), body_of(first), body_of(second)]
+    with (
+        contextmanager(_feed_of)(*bodies) as url,
+        override_settings(EVENT_FEED_URL=url, EVENT_FEED_TOKEN="secret"),
+    ):
+        consume("--bootstrap")
+    assert shown() == {first.stream_id: 2}
+    status_now = consumer_status()
+    assert status_now is not None
+    assert status_now.strays == 1
 
 
 def test_a_new_system_begins_with_the_feed_and_goes_on_with_messages(
