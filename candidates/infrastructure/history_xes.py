@@ -1,6 +1,6 @@
 """Reads the events of an XES log (IEEE 1849) one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, NoReturn
 from xml.parsers import expat
 
@@ -37,14 +37,18 @@ class _Attributes:
         self.cells: dict[str, str] = {}
         self.problem = ""
 
-    def add(self, key: str, value: str) -> None:
+    def add(self, attributes: Mapping[str, str]) -> None:
+        """Keep an attribute; one without a value is empty."""
+        key, value = self._prefix + attributes.get("key", ""), attributes.get("value", "")
         self._length += len(key) + len(value)
         if self._length > LINE_CHARACTERS:
             self.cells, self.problem = {}, "The event, or its trace, is too long."
-        elif self._prefix + key in self.cells:
+        elif not attributes.get("key"):
+            self.problem = "The event, or its trace, has an attribute without a key."
+        elif key in self.cells:
             self.problem = "The event, or its trace, names an attribute twice."
         else:
-            self.cells[self._prefix + key] = value
+            self.cells[key] = value
 
 
 class _Log:
@@ -108,22 +112,17 @@ class _Log:
             case ["log", "trace", attribute] if attribute in _ATTRIBUTES:
                 if self._has_events:
                     self._refuse("has an attribute of a trace behind its events")
-                self._add(self._trace, attributes)
+                self._trace.add(attributes)
             case ["log", "event", attribute] if attribute in _ATTRIBUTES:
-                self._add(self._event, attributes)
+                self._event.add(attributes)
             case ["log", "trace", "event", attribute] if attribute in _ATTRIBUTES:
-                self._add(self._event, attributes)
+                self._event.add(attributes)
         if len(self._path) > _DEPTH:
             self._refuse("is nested too deeply")
 
     def _begin_event(self) -> None:
         self._event, self._has_events = _Attributes(), True
         self._line = self._parser.CurrentLineNumber
-
-    def _add(self, to: _Attributes, attributes: dict[str, str]) -> None:
-        if not {"key", "value"} <= attributes.keys():
-            self._refuse("has an attribute without key or value")
-        to.add(attributes["key"], attributes["value"])
 
     def _end(self, _: str) -> None:
         self._unheard = 0
