@@ -128,3 +128,17 @@ def test_a_plan_without_an_index_is_told_from_one_with_it() -> None:
     assert not _follows(by_nothing.explain(), "external_id")
     assert _follows(by_index.explain(), "external_id")
     assert not _follows(by_index.explain(), "status")
+
+
+def test_whole_keys_are_found_by_their_index_where_everybody_has_others() -> None:
+    # PostgreSQL keeps statistics of keys only where several candidates have the same.
+    gather(20_000)
+    everybody = CandidateProjection.objects.order_by("-added_position")
+    by_index = "keys" if connection.vendor == "postgresql" else "added"
+    for found in (
+        everybody.with_phone("+999 123 456 7890"),
+        everybody.with_phone("0123 456 7890"),
+        everybody.with_email("nobody@example.org"),
+    ):
+        for plan in (found[:51].explain(), found[:1].explain()):
+            assert _follows(plan, by_index), plan
