@@ -380,11 +380,12 @@ def cache(url: str) -> dict[str, Any]:
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
     try:
-        ConnectionPool.from_url(url)
-    except ValueError as error:
+        # Nothing is connected yet; an option that there is not is refused here.
+        ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError) as error:
         # Not shown: a password may stand in it.
         raise ImproperlyConfigured(
-            f"CACHE_URL names no Redis (redis://host:6379/0): {error}."
+            f"CACHE_URL names no Redis (redis://host:6379/0): {str(error).rstrip('.')}."
         ) from None
     return {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

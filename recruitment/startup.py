@@ -4,6 +4,7 @@ Used by manage.py and by the modules that servers import. `recruitment.settings`
 with a setting; what is wrong with the database is put into words here.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 from recruitment.demo import environment
 
 OURS = ("candidates", "eventstore", "recruitment", "tests")
+LAST_PORT = 65_535
 FAILED = 1
 NOT_BOOTED = 3
 """Tells gunicorn that a worker cannot start, and that starting it again would not help."""
@@ -28,7 +30,7 @@ def run_command(argv: Sequence[str]) -> None:
         if argv[1:2] == ["demo"]:
             environment.prepare()
         if argv[1:2] == ["runserver"]:
-            _reach_database(argv[2:])
+            _check_development_server(argv[2:])
         execute_from_command_line(list(argv))
 
 
@@ -52,22 +54,32 @@ def _told(error: Exception) -> str:
     match error:
         case Error():
             return _of_database(error)
+        case ModuleNotFoundError(name=name) if name == _settings_module().partition(".")[0]:
+            return f"{error}, which DJANGO_SETTINGS_MODULE or --settings names."
         case ModuleNotFoundError():
             return f"{error}: install what requirements.txt lists."
-    return str(error)
+    return " ".join(str(error).split())
+
+
+def _settings_module() -> str:
+    return os.environ.get("DJANGO_SETTINGS_MODULE", "")
 
 
 def _ours(module: str | None) -> bool:
     return module is None or module.partition(".")[0] in OURS
 
 
-def _reach_database(options: Sequence[str]) -> None:
-    """Before the autoreloader, which shows a failure as a traceback and waits for other code."""
+def _check_development_server(arguments: Sequence[str]) -> None:
+    """Before its autoreloader, which shows a failure as a traceback and waits for other code."""
     parser = CommandParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("address", nargs="?", default="")
     parser.add_argument("--settings")
     parser.add_argument("--pythonpath")
-    known, _ = parser.parse_known_args(options)
+    known, _ = parser.parse_known_args(arguments)
     handle_default_options(known)
+    port = known.address.rpartition(":")[2]
+    if port.isdecimal() and int(port) > LAST_PORT:
+        raise ImproperlyConfigured(f"There is no port {port}: they end with {LAST_PORT}.")
     connection.ensure_connection()
 
 

@@ -31,6 +31,8 @@ class PrivateConnection(sqlite3.Connection):
 
 def make(path: str | Path) -> None:
     """Makes an empty file that its owner can read and write. Leaves one that is there alone."""
+    # A link may lead to where nothing is yet.
+    path = os.path.realpath(path)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
     except FileExistsError:

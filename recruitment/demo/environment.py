@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 from django.core.files import locks
 
+from eventstore.infrastructure.private_files import make
+
 BASE_DIR = Path(__file__).resolve().parents[2]
 DATABASE = BASE_DIR / "demo.sqlite3"
 SECRET = BASE_DIR / "demo.secret"
@@ -26,11 +28,12 @@ def prepare() -> None:
     would draw new passwords, and those of the first would no longer work.
     """
     try:
-        kept = secrets_in(SECRET)
+        make(SECRET)
         file = SECRET.open()
         if not locks.lock(file, locks.LOCK_EX | locks.LOCK_NB):
             raise SystemExit(f"Error: a demo runs already in {BASE_DIR}: use it, or stop it first.")
         _held.append(file)
+        kept = secrets_in(SECRET)
     except OSError as error:
         raise SystemExit(
             f"Error: the demo keeps its secrets in {SECRET}: {error.strerror}."

@@ -35,6 +35,20 @@ def test_a_connection_makes_files_for_the_owner_only(tmp_path: Path, umask: int)
         os.umask(before)
 
 
+def test_a_file_that_a_link_leads_to_is_for_the_owner_only(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("db")
+    with closing(sqlite3.connect(link, factory=PrivateConnection)) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("CREATE TABLE t (i)")
+        assert modes(tmp_path) == {
+            "link": 0o600,
+            "db": 0o600,
+            "db-shm": 0o600,
+            "db-wal": 0o600,
+        }
+
+
 def test_a_rollback_journal_is_for_the_owner_only(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "db", factory=PrivateConnection)) as made:
         made.execute("CREATE TABLE t (i)")

@@ -129,6 +129,8 @@ def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
         ({"API_THROTTLE_COMMAND": "1.5/min"}, "API_THROTTLE_COMMAND is '1.5/min'"),
         ({"API_THROTTLE_FEED": "5/month"}, "API_THROTTLE_FEED is '5/month'"),
         ({"CACHE_URL": "memcached://host"}, "CACHE_URL names no Redis"),
+        ({"CACHE_URL": "redis://host/0?foo=bar"}, "CACHE_URL names no Redis"),
+        ({"CACHE_URL": "redis://u:s3cret@host:port/0"}, "CACHE_URL names no Redis"),
         ({"CACHE_URL": "redis://host:port/0"}, "CACHE_URL names no Redis"),
         ({"EVENT_FEED_URL": "https://host/feed/"}, "EVENT_FEED_URL and EVENT_FEED_TOKEN go togeth"),
         ({"EVENT_FEED_TOKEN": "secret"}, "EVENT_FEED_URL and EVENT_FEED_TOKEN go together"),

@@ -198,7 +198,7 @@ def test_a_server_that_does_not_answer_is_told() -> None:
     [
         ("missing/db.sqlite3", "unable to open database file: No such file or directory"),
         ("file/db.sqlite3", "unable to open database file: Not a directory"),
-        ("", "unable to open database file: Is a directory"),
+        ("", "unable to open database file"),
         ("file", "file is not a database"),
     ],
 )
@@ -226,6 +226,16 @@ def test_a_mistake_of_the_code_passes_through() -> None:
         raise ZeroDivisionError
     with pytest.raises(ModuleNotFoundError), told_in_one_line():
         raise ModuleNotFoundError(name="eventstore.gone")
+
+
+def test_settings_that_there_are_not_are_named() -> None:
+    line = told("replay", "--settings", "nowhere.settings")
+    assert line.startswith("Error: No module named 'nowhere', which DJANGO_SETTINGS_MODULE or")
+
+
+def test_a_port_that_cannot_be_is_told_by_the_development_server() -> None:
+    line = told("runserver", "127.0.0.1:65536", **NEEDED)
+    assert line == "Error: There is no port 65536: they end with 65535."
 
 
 def test_a_taken_port_is_told_by_the_development_server(tmp_path: Path) -> None:
