@@ -40,6 +40,7 @@ def state_caching(
                 del response[name]
         elif request.method == "HEAD" and isinstance(response, HttpResponse):
             # The length stays that of a GET.
+            response.setdefault("Content-Length", str(len(response.content)))
             response.content = b""
         return response
 

@@ -168,6 +168,13 @@ def test_a_head_is_a_get_without_its_body(api: APIClient, path: str) -> None:
         assert (same.status_code, same["ETag"], "Content-Length" in same) == (304, tag, False)
 
 
+def test_a_head_that_is_refused_at_the_door_has_the_length_of_a_get(api: APIClient) -> None:
+    headers = {"Content-Length": str(2**21)}
+    whole, head = api.get(URL, headers=headers), api.head(URL, headers=headers)
+    assert (whole.status_code, head.status_code, head.content) == (413, 413, b"")
+    assert head["Content-Length"] == str(len(whole.content))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_over_the_wire_nothing_follows_a_head_or_a_304(
     live_server: LiveServer, user_in: Callable[..., User]
