@@ -1,12 +1,12 @@
 """Notices that the database file was replaced: a kept connection would go on with the old one."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from django.core.files import locks
 from django.db.backends.sqlite3 import base
 
 FileId: TypeAlias = tuple[int, int]
@@ -59,7 +59,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Not by a lock on the database: closing a file of it would end SQLite's own locks on it."""
     opened = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        locks.lock(opened, locks.LOCK_EX)
         yield
     finally:
         os.close(opened)
