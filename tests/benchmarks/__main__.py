@@ -21,7 +21,10 @@ NAMES = (
     "publish",
     "consume",
     "http",
+    "import",
 )
+MODULES = {"import": "import_rows"}
+"""Those that cannot have the benchmark's own name."""
 
 
 def main() -> int:
@@ -34,13 +37,14 @@ def main() -> int:
     parser.add_argument(
         "--rows",
         type=int,
-        help="candidates of `lists` (by default 1,000,000, on SQLite 100,000) and `http` (10,000)",
+        help="candidates of `lists` (by default 1,000,000, on SQLite 100,000) and `http` (10,000); "
+        "rows of `import` (100,000)",
     )
     parser.add_argument(
         "--requests", type=int, default=200, help="of one call in one round of `http`"
     )
     parser.add_argument(
-        "--rounds", type=int, default=ROUNDS, help="of `http`, behind one that warms up"
+        "--rounds", type=int, default=ROUNDS, help="of `http` and `import`, behind one to warm up"
     )
     parser.add_argument("--json", action="store_true", help="one object a line")
     options = parser.parse_args()
@@ -69,12 +73,16 @@ def _stored(options: argparse.Namespace) -> int:
             return options.rows or many
         case "http":
             return options.rows or 10_000
+        case "import":
+            return options.rows or 100_000
         case _:
             return int(options.events)
 
 
 def _terms(options: argparse.Namespace) -> dict[str, Any]:
-    """What `http` is told besides."""
+    """What `http` and `import` are told besides."""
+    if options.name == "import":
+        return {"rounds": options.rounds}
     if options.name != "http":
         return {}
     return {
@@ -92,7 +100,9 @@ def _run(name: str, stored: int, terms: dict[str, Any], *, as_json: bool) -> Non
     from django.db import connection
 
     call_command("migrate", verbosity=0)
-    for figure in importlib.import_module(f"tests.benchmarks.{name}").run(stored, **terms):
+    for figure in importlib.import_module(f"tests.benchmarks.{MODULES.get(name, name)}").run(
+        stored, **terms
+    ):
         print(figure.as_json() if as_json else figure, flush=True)
     connection.close()
 
