@@ -121,7 +121,6 @@ class _Asked:
     line: int
     key: str
     step: Step
-    candidate_id: UUID
     place: UUID
     digest: UUID
     first: UUID
@@ -135,7 +134,7 @@ class _Asked:
         step = self.step
         at = "" if isinstance(step.command, AddCandidate) else instant(step.occurred_at)
         said = f"{_KINDS[type(step.command)]} {at} {number} {step.activity if at else ''}"
-        return uuid5(self.candidate_id, said)
+        return uuid5(step.candidate_id, said)
 
     def is_carried_out_by(self, recorded: RecordedEvent) -> bool:
         adds = isinstance(self.step.command, AddCandidate)
@@ -200,38 +199,29 @@ class HistoryImport:
         return [(row.line, key, step) for step in steps]
 
     def _asked(self, steps: Sequence[tuple[int, str, Step]]) -> list[_Asked]:
-        candidates = [self._map.candidate_id(key) for _, key, _ in steps]
-        places = [
-            self._identity.place(
-                candidate_id,
-                _KINDS[type(step.command)],
-                # Nobody is added twice, so when and how it was called makes no difference.
-                *(
-                    ("", None)
-                    if isinstance(step.command, AddCandidate)
-                    else (step.activity, step.occurred_at)
-                ),
-            )
-            for candidate_id, (_, _, step) in zip(candidates, steps, strict=True)
-        ]
+        identity = self._identity
+        places = [self._place(step) for _, _, step in steps]
         contents = [
-            self._identity.content(place, {**step.said, "": instant(step.occurred_at)})
+            identity.content(place, {**step.said, "": instant(step.occurred_at)})
             for place, (_, _, step) in zip(places, steps, strict=True)
         ]
-        return [
-            _Asked(
-                line=line,
-                key=key,
-                step=step,
-                candidate_id=candidate_id,
-                place=place,
-                digest=self._identity.digest(content, number),
-                first=self._identity.digest(content, 1),
+        asked = []
+        for (line, key, step), place, content, number in zip(
+            steps, places, contents, self._occurrences.met(contents), strict=True
+        ):
+            first = identity.digest(content, 1)
+            digest = first if number == 1 else identity.digest(content, number)
+            asked.append(
+                _Asked(line=line, key=key, step=step, place=place, digest=digest, first=first)
             )
-            for (line, key, step), candidate_id, place, content, number in zip(
-                steps, candidates, places, contents, self._occurrences.met(contents), strict=True
-            )
-        ]
+        return asked
+
+    def _place(self, step: Step) -> UUID:
+        kind = _KINDS[type(step.command)]
+        if kind == "add":
+            # Nobody is added twice, so when and how it was called makes no difference.
+            return self._identity.place(step.candidate_id, kind, "", None)
+        return self._identity.place(step.candidate_id, kind, step.activity, step.occurred_at)
 
     def _decided(self, asked: Sequence[_Asked]) -> list[Taken]:
         attempt = 0
@@ -251,7 +241,7 @@ class HistoryImport:
         taken = {place: dict(rows) for place, rows in stored.items()}
         unknown = [one for one in asked if one.digest not in taken.get(one.place, ())]
         batch.fetch(
-            {one.candidate_id for one in unknown},
+            {one.step.candidate_id for one in unknown},
             command_ids=self._possible_ids(unknown, taken) if self._keep else (),
         )
         by_line = self._taken_by_line(batch, [one for one in unknown if one.place not in taken])
@@ -269,7 +259,7 @@ class HistoryImport:
             outcomes.append(outcome)
             if outcome.outcome is not Outcome.REFUSED and one.digest not in at_place:
                 at_place[one.digest] = self._batch_id
-                fresh.append(TakenRow(one.place, one.digest, one.candidate_id))
+                fresh.append(TakenRow(one.place, one.digest, one.step.candidate_id))
         if fresh and self._keep:
             self._keep(
                 lambda: self._stored(batch, fresh), streams={row.candidate_id for row in fresh}
@@ -298,7 +288,7 @@ class HistoryImport:
         """The digests of rows that were taken before rows were known by what they say."""
         by_id: dict[UUID, list[_Asked]] = {}
         for one in unknown:
-            if batch.head(one.candidate_id).version:
+            if batch.head(one.step.candidate_id).version:
                 command_id = self._map.command_id_by_line(one.key, one.line)
                 by_id.setdefault(command_id, []).append(one)
         found = set()
@@ -307,7 +297,7 @@ class HistoryImport:
             for one in by_id[command_id]:
                 # What cannot be read is refused when it is decided on.
                 with suppress(UndecodableEvent):
-                    stream = batch.read_stream(one.candidate_id)
+                    stream = batch.read_stream(one.step.candidate_id)
                     if any(r.event_id == event_id and one.is_carried_out_by(r) for r in stream):
                         found.add(one.digest)
         return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, cast
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -73,6 +74,7 @@ class Step:
     """One command that a row asks for, and on which terms."""
 
     command: CandidateCommand
+    candidate_id: UUID
     activity: str
     """What the other system calls it: an activity, or the column of a date."""
     actor: str
@@ -200,6 +202,7 @@ class HistoryMap:
         steps = [
             Step(
                 command=self._command(candidate_id, row, rule),
+                candidate_id=candidate_id,
                 activity=activity,
                 actor=self.actor.of(row) or self.system,
                 occurred_at=self.clock.time_of(rule.occurred_at.of(row)),
@@ -272,7 +275,12 @@ class HistoryMap:
 
     @property
     def _namespace(self) -> UUID:
-        return uuid5(NAMESPACE_OID, f"import from {self.system}")
+        return _namespace_of(self.system)
+
+
+@lru_cache(maxsize=1)
+def _namespace_of(system: str) -> UUID:
+    return uuid5(NAMESPACE_OID, f"import from {system}")
 
 
 def _rules(

@@ -31,12 +31,14 @@ class RowIdentity:
 
     def digest(self, content: UUID, number: int) -> UUID:
         """Of the row of this number, counted from 1, among those of its file with this content."""
-        return self._digest(["row", str(content), number])
+        return self._of(b"row" + content.bytes + number.to_bytes(8, "big"))
 
     def _digest(self, said: list[object]) -> UUID:
         # Escaped, so that half a surrogate pair can be said too.
-        text = json.dumps([self._system, *said])
-        return UUID(bytes=hmac.digest(self._secret, text.encode(), "sha256")[:16])
+        return self._of(json.dumps([self._system, *said]).encode())
+
+    def _of(self, said: bytes) -> UUID:
+        return UUID(bytes=hmac.digest(self._secret, said, "sha256")[:16])
 
 
 def instant(time: datetime) -> str:

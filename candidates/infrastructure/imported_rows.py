@@ -3,8 +3,18 @@
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
+from django.db import connection
+
 from candidates.application.ports import TakenRow
 from candidates.models import ImportedRow
+
+_INTO = f"INSERT INTO {ImportedRow._meta.db_table} (place, digest, candidate, system, file)"
+_INSERT = f"{_INTO} VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+_INSERT_ARRAYS = (
+    f"{_INTO} SELECT place, digest, candidate, %s, %s "  # noqa: S608  # the table's name is ours
+    "FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS taken (place, digest, candidate) "
+    "ON CONFLICT DO NOTHING"
+)
 
 
 class DjangoTakenRows:
@@ -19,20 +29,17 @@ class DjangoTakenRows:
         return found
 
     def add(self, rows: Sequence[TakenRow], *, file: UUID) -> None:
-        ImportedRow.objects.bulk_create(
-            (
-                ImportedRow(
-                    place=row.place,
-                    digest=row.digest,
-                    candidate=row.candidate_id,
-                    system=self._system,
-                    file=file,
-                )
-                for row in rows
-            ),
-            # Another import of the same rows may be at work.
-            ignore_conflicts=True,
-        )
+        # Another import of the same rows may be at work, and they say the same.
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                columns = [list(column) for column in zip(*rows, strict=True)]
+                cursor.execute(_INSERT_ARRAYS, [self._system, file, *columns])
+            else:
+                values = [
+                    (row.place.hex, row.digest.hex, row.candidate_id.hex, self._system, file.hex)
+                    for row in rows
+                ]
+                cursor.executemany(_INSERT, values)
 
 
 def candidates_of(file: UUID, among: Collection[UUID]) -> set[UUID]:

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import override_settings
 
 from candidates import wiring
@@ -199,6 +200,48 @@ def test_a_second_one_of_the_same_file_is_refused_by_the_rules(importing: Import
     both = importing.file([ANN, ANN.replace("80", "85")])
     for first in ("added", "known", "known"):
         assert importing(both) == {first: 1, "refused": 1}
+
+
+def test_what_may_happen_twice_is_taken_as_often_as_it_stands_there(importing: Importing) -> None:
+    commands = {**MAP["commands"], "called": {"command": "note", "text": "words"}}
+    importing.map_file.write_text(json.dumps({**MAP, "commands": commands}))
+    header, added = f"{HEADER},words", f"{ANN},"
+    called = "1,called,2024-01-05T00:00:00Z,me,Ann,80,"
+    first = [added, f"{called}early", f"{called}early", f"{called}late"]
+    assert importing(first, header=header) == {"added": 1, "noted": 3}
+    assert importing(first, header=header) == {"known": 4}
+    assert importing(first[::-1], header=header, dry_run=True) == {"known": 4}
+    grown = [*first, f"{called}early", f"{called}later"]
+    assert importing(grown, header=header) == {"known": 4, "noted": 1, "changed": 1}
+    assert StorageEvent.objects.filter(event_type="candidate.noted").count() == 4
+
+
+def test_a_date_that_is_filled_in_later_is_taken_then(importing: Importing) -> None:
+    importing.map_file.write_text(
+        json.dumps(
+            {
+                "stream": "case",
+                "dates": {
+                    "applied": {"command": "add"},
+                    "met": [{"command": "invite"}, {"command": "note", "text": "words"}],
+                    "left": {"command": "reject", "reason": "withdrew"},
+                },
+                "profile": {"name": "name"},
+                "score": {"column": "points"},
+                "time_zone": "UTC",
+            }
+        )
+    )
+    header = "case,name,points,applied,met,words,left"
+    row = "1,Ann,80,2024-01-03,{met},{words},{left}"
+    assert importing([row.format(met="", words="", left="")], header=header) == {"added": 1}
+    met = row.format(met="2024-02-03", words="kind", left="")
+    assert importing([met], header=header) == {"known": 1, "invited": 1, "noted": 1}
+    left = row.format(met="2024-02-03", words="kind", left="2024-03-03")
+    assert importing([left], header=header) == {"known": 3, "rejected": 1}
+    corrected = left.replace("80", "85").replace("kind", "very kind")
+    assert importing([corrected], header=header) == {"known": 2, "changed": 2}
+    assert importing.reported() == [("2", "1", "changed")] * 2
 
 
 @pytest.mark.parametrize(
@@ -400,3 +443,18 @@ def test_a_candidate_who_was_retracted_is_not_added_again(importing: Importing) 
     given(RetractCandidate(candidate_id=ann, why="mistake"))
     assert importing([ANN]) == {"known": 1}
     assert importing([FEBRUARY[0]]) == {"refused": 1}
+
+
+def test_what_is_remembered_can_be_migrated_back_and_forth(importing: Importing) -> None:
+    importing(JANUARY)
+    tables = {ImportedRow._meta.db_table, WrappedSecret._meta.db_table}
+    try:
+        call_command("migrate", "candidates", "0003_contact_keys", verbosity=0)
+        call_command("migrate", "eventstore", "0003_waiting_messages", verbosity=0)
+        assert not tables & {*connection.introspection.table_names()}
+    finally:
+        call_command("migrate", verbosity=0)
+    assert tables <= {*connection.introspection.table_names()}
+    # Nothing is remembered of the rows, but events have ids by what happened to whom and when.
+    assert importing(JANUARY) == {"known": 2}
+    assert StorageEvent.objects.count() == 2
