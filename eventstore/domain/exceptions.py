@@ -6,6 +6,11 @@ from typing import ClassVar
 from uuid import UUID
 
 
+def printable(name: str) -> str:
+    """What somebody else has put into a row, on one line and without control characters."""
+    return name if name.isprintable() else repr(name)
+
+
 @dataclass(eq=False, kw_only=True)
 class DomainError(Exception):
     """A rule said no. `code` is stable: clients may branch on it."""
@@ -223,7 +228,7 @@ class UndecodableEvent(Exception):
 
     def __str__(self) -> str:
         return (
-            f"Event {self.event_id} at position {self.position}, {self.event_type} "
+            f"Event {self.event_id} at position {self.position}, {printable(self.event_type)} "
             f"version {self.schema_version}: {self.reason}"
         )
 

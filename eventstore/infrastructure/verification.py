@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent
+from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent, printable
 from eventstore.infrastructure import chain
 from eventstore.infrastructure.driver import Stored
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable, WrappingKeyMissing
@@ -182,8 +182,8 @@ class Verification:
             newer = isinstance(error, StoredByNewerCode)
             kind = FindingKind.NEWER if newer else FindingKind.UNDECODABLE
             what = (
-                f"event {row.event_id}, {row.event_type} version {row.schema_version}, cannot be "
-                f"read: {error.reason}"
+                f"event {row.event_id}, {printable(row.event_type)} version {row.schema_version}, "
+                f"cannot be read: {error.reason}"
             )
             self._report(of_row(row, position, what, kind))
 

@@ -23,7 +23,7 @@ from eventstore.application.repository import AggregateRepository
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent
 from eventstore.infrastructure.mapper import StorageRow
-from eventstore.models import StorageEvent
+from eventstore.models import Snapshot, StorageEvent
 from eventstore.wiring import (
     checkpoints,
     event_store,
@@ -417,3 +417,53 @@ def test_an_import_refuses_the_rows_of_such_a_candidate_and_takes_all_others(
     assert CandidateProjection.objects.filter(external_id="D").exists()
     refused = [line for line in report.read_text().splitlines() if line.startswith("13,A,")]
     assert [line.split(",")[2] for line in refused] == ["unreadable_event"]
+
+
+def test_a_snapshot_spares_a_load_what_cannot_be_read_and_nothing_behind_it(
+    log: Log,
+) -> None:
+    """It was taken by code that could read it; without it the event is named again."""
+    candidate = appended(added(), *[noted()] * 30)
+    row = rejected_long_ago(candidate)
+    appended(*[noted()] * 90, stream_id=candidate, expected=32)
+    context = CommandContext(actor="rita", door="api", allows=lambda _: True)
+
+    def note() -> int:
+        command = NoteOnCandidate(candidate_id=candidate, text="hm")
+        return candidate_service().handle(command, context).version
+
+    assert note() == 123
+    assert Snapshot.objects.get(stream_id=candidate).version == 123
+    with broken():
+        assert note() == 124
+        Snapshot.objects.all().delete()
+        with pytest.raises(UndecodableEvent) as caught:
+            note()
+        assert caught.value.event_id == row.event_id
+    assert note() == 125
+    rejected_long_ago(candidate)
+    with broken(), pytest.raises(UndecodableEvent) as behind:
+        note()
+    assert behind.value.version == 126
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_in_a_batch_it_is_one_items_problem_or_undoes_all(client_of: Any, atomic: bool) -> None:
+    both = Commanded()
+    client = client_of(User.objects.create_superuser("root"))
+    count = StorageEvent.objects.count()
+    commands = [
+        {"command": "note", "candidate_id": str(id), "body": {"text": "t"}}
+        for id in (both.well, both.torn, both.well)
+    ]
+    with broken():
+        body = {"commands": commands, "atomic": atomic}
+        answer = client.post("/api/v1/candidates/commands/", body, format="json")
+    told = answer.json()
+    if atomic:
+        assert (answer.status_code, told["code"], told["index"]) == (503, "unreadable_event", 1)
+        assert StorageEvent.objects.count() == count
+        return
+    assert [one["status"] for one in told["results"]] == [200, 503, 200]
+    assert told["results"][1]["problem"]["event_id"] == str(both.row.event_id)
+    assert StorageEvent.objects.count() == count + 2

@@ -44,7 +44,7 @@ def complaint(*arguments: str, code: int = 1) -> str:
     with pytest.raises(CommandError) as caught:
         call_command("verify_log", *arguments, stdout=out)
     assert caught.value.returncode == code
-    assert "verified" not in out.getvalue()
+    assert not any(line.startswith("verified") for line in out.getvalue().splitlines())
     return f"{out.getvalue()}{caught.value}"
 
 
@@ -499,6 +499,14 @@ def test_what_other_code_wrote_is_not_called_tampered_with(
     assert words in complained
     assert complained.splitlines()[-1].startswith("Nothing was tampered with, but ")
     assert not LogSeal.objects.exists()
+
+
+def test_a_name_in_a_row_writes_no_lines_of_its_own(log: list[StorageEvent]) -> None:
+    inserted(log[0].stream_id, event_type="x\nverified 9 events, 9:ab\x1b[2J")
+    complained = complaint(code=3)
+    assert len(complained.splitlines()) == 3
+    assert "\x1b" not in complained
+    assert r"'x\nverified 9 events, 9:ab\x1b[2J' version 1" in complained
 
 
 @pytest.mark.parametrize("word", BROKEN)
