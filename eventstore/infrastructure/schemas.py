@@ -52,8 +52,8 @@ def components_of(
     for event_type, cls in classes.items():
         schema = components[by_type[event_type]["$ref"].removeprefix(prefix)]
         for name, marker in personal_fields(cls).items():
-            readable = f" but {', '.join(marker.except_keys)}" if marker.except_keys else ""
-            schema["properties"][name]["description"] = f"Personal: absent{readable} once erased."
+            left = f", but for {', '.join(marker.except_keys)}" if marker.except_keys else ""
+            schema["properties"][name]["description"] = f"Personal: absent once erased{left}."
     for name, schema in components.items():
         components[name] = {
             key: value
