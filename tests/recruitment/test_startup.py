@@ -145,10 +145,17 @@ CONSUMING = [["consume", "--once"], ["strays", "retry"], ["parked", "list"]]
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("consumes", [False, True], ids=["log", "bus"])
 def test_a_database_without_tables_is_told_to_be_migrated(
-    consumes: bool, empty_database: str
+    consumes: bool, empty_database: str, tmp_path: Path
 ) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(
+        "case,activity,at,who,mail,years\n1,apply,2026-03-01T12:00:00Z,rita,a@b.org,5\n"
+    )
+    importing = ["import_history", str(rows), "--map", "tests/candidates/history_map.json"]
     commands, environment = (
-        (CONSUMING, BUS) if consumes else (COMMANDS, {"EVENT_BUS_URL": BUS["EVENT_BUS_URL"]})
+        (CONSUMING, BUS)
+        if consumes
+        else ([*COMMANDS, importing], {"EVENT_BUS_URL": BUS["EVENT_BUS_URL"]})
     )
     ends = told_each(commands, **NEEDED, **environment, DATABASE_URL=empty_database)
     assert len(ends) == len(commands)
