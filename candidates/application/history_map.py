@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from candidates.application.commands import (
@@ -16,28 +16,20 @@ from candidates.application.commands import (
     RejectCandidate,
     RescoreCandidate,
 )
-from candidates.application.history_map_json import (
-    InvalidMap,
-    as_object,
-    object_at,
-    refuse_unknown,
-    text_at,
+from candidates.application.history_map_json import InvalidMap, object_at, text_at
+from candidates.application.history_rules import (
+    Rule,
+    columns_of,
+    parsed_rules,
+    text_or,
+    values_of,
 )
 from candidates.application.history_shape import FileShape
-from candidates.application.history_values import BadRow, Clock, Reason, Score, Text
+from candidates.application.history_values import BadRow, Clock, Text
 from eventstore.domain.content import check_content
 from eventstore.domain.events import stream_id_of
 from eventstore.domain.exceptions import InvalidValue
 
-CommandName = Literal["add", "standby", "invite", "reject", "rescore", "note"]
-_OPTIONS: Mapping[CommandName, set[str]] = {
-    "add": {"score"},
-    "standby": set(),
-    "invite": set(),
-    "reject": {"reason", "note"},
-    "rescore": {"score", "why"},
-    "note": {"text"},
-}
 _KEYS = {
     "system",
     "stream",
@@ -52,21 +44,6 @@ _KEYS = {
     "time_zone",
     *FileShape.KEYS,
 }
-_NO_REASON, _NO_SCORE, _NO_WORDS = Reason(), Score(), Text()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A command that an activity or a date becomes, and where its values come from."""
-
-    command: CommandName
-    occurred_at: Text
-    reason: Reason = _NO_REASON
-    score: Score = _NO_SCORE
-    words: Text = _NO_WORDS
-    """The note of a rejection, why somebody was rescored, or what was noted."""
-    said: tuple[str, ...] = ()
-    """The columns of `Step.said`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +94,18 @@ class HistoryMap:
             for key, value in object_at(plain, "profile").items()
         }
         commands = {
-            activity: _rules(rules, plain, f"commands: {activity}")
+            activity: parsed_rules(rules, plain, f"commands: {activity}")
             for activity, rules in object_at(plain, "commands").items()
         }
         dates = {
-            column: _rules(rules, plain, f"dates: {column}", column=column)
+            column: parsed_rules(rules, plain, f"dates: {column}", column=column)
             for column, rules in object_at(plain, "dates").items()
         }
-        actor = _text_or(plain, "actor", Text(constant=system))
+        actor = text_or(plain, "actor", Text(constant=system))
         # Of an activity's row all of it counts, also where its own command does not need it.
         person = {column for text in profile.values() for column in text.columns}.union(
             *(
-                _values_of(rule)
+                values_of(rule)
                 for several in (*commands.values(), *dates.values())
                 for rule in several
                 if rule.command == "add"
@@ -169,7 +146,7 @@ class HistoryMap:
             self.actor.columns,
             self.dates,
             *(text.columns for text in self.profile.values()),
-            *(_columns_of(rule) for rule in self._all_rules),
+            *(columns_of(rule) for rule in self._all_rules),
         )
 
     def key_of(self, row: Mapping[str, str]) -> str:
@@ -283,77 +260,6 @@ def _namespace_of(system: str) -> UUID:
     return uuid5(NAMESPACE_OID, f"import from {system}")
 
 
-def _rules(
-    rules: Any, plain: Mapping[str, Any], where: str, *, column: str | None = None
-) -> tuple[Rule, ...]:
-    """One rule or a list of them; `column` is that of the date. Raises InvalidMap."""
-    several = rules if isinstance(rules, list) and rules else [rules]
-    return tuple(_rule(rule, plain, where, column) for rule in several)
-
-
-def _rule(rule: Any, plain: Mapping[str, Any], where: str, column: str | None) -> Rule:
-    named = rule.get("command") if isinstance(rule, dict) else None
-    if not isinstance(named, str) or named not in _OPTIONS:
-        raise InvalidMap(f"{where}: command is one of {', '.join(_OPTIONS)}.")
-    command = cast(CommandName, named)
-    known = {"command", *_OPTIONS[command]} | (set() if column else {"occurred_at"})
-    refuse_unknown(as_object(rule, where), known, where)
-    return Rule(
-        command=command,
-        occurred_at=Text(columns=(column,)) if column else _occurred_at(rule, plain, where),
-        reason=Reason.parse(rule.get("reason"), f"{where}: reason")
-        if command == "reject"
-        else _NO_REASON,
-        score=_score(rule, plain, where) if command in ("add", "rescore") else _NO_SCORE,
-        words=_words(rule, command, where),
-    )
-
-
-def _occurred_at(rule: Mapping[str, Any], plain: Mapping[str, Any], where: str) -> Text:
-    if "occurred_at" in rule:
-        plain, where = rule, f"{where}: occurred_at"
-    elif "occurred_at" in plain:
-        where = "occurred_at"
-    else:
-        raise InvalidMap("The map lacks occurred_at.")
-    text = Text.parse(plain["occurred_at"], where)
-    if not text.columns:
-        raise InvalidMap(f"{where} is not a column: every row has a time of its own.")
-    return text
-
-
-def _score(rule: Mapping[str, Any], plain: Mapping[str, Any], where: str) -> Score:
-    if "score" in rule:
-        return Score.parse(rule["score"], f"{where}: score")
-    if "score" in plain:
-        return Score.parse(plain["score"], "score")
-    raise InvalidMap("The map lacks score.")
-
-
-def _words(rule: Mapping[str, Any], command: CommandName, where: str) -> Text:
-    match command:
-        case "rescore":
-            return Text.parse(rule.get("why"), f"{where}: why")
-        case "note":
-            return Text.parse(rule.get("text"), f"{where}: text")
-        case "reject":
-            return _text_or(rule, "note", _NO_WORDS, where=f"{where}: ")
-    return _NO_WORDS
-
-
-def _text_or(plain: Mapping[str, Any], name: str, default: Text, *, where: str = "") -> Text:
-    return Text.parse(plain[name], f"{where}{name}") if name in plain else default
-
-
-def _columns_of(rule: Rule) -> tuple[str, ...]:
-    return (*rule.occurred_at.columns, *_values_of(rule))
-
-
-def _values_of(rule: Rule) -> tuple[str, ...]:
-    reason = (rule.reason.column,) if rule.reason.column else ()
-    return (*rule.score.columns, *rule.words.columns, *reason)
-
-
 def _said(rule: Rule, actor: Text, person: Iterable[str]) -> tuple[str, ...]:
-    columns = {*actor.columns, *_values_of(rule), *person}
+    columns = {*actor.columns, *values_of(rule), *person}
     return tuple(sorted(columns - set(rule.occurred_at.columns)))

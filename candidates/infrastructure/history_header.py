@@ -62,7 +62,7 @@ def _other_delimiter(
     """One that finds more of the columns, or else parts a line that was in one piece."""
     found = {delimiter: len(set(columns) & set(header))}
     parts = {delimiter: len(header)}
-    for other in _DELIMITERS.keys() - {delimiter}:
+    for other in (one for one in _DELIMITERS if one != delimiter):
         try:
             names = next(csv.reader(text.splitlines(keepends=True), delimiter=other), [])
         except csv.Error:
