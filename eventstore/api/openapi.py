@@ -67,8 +67,8 @@ LOCATION = OpenApiParameter(
     "Location",
     OpenApiTypes.URI,
     OpenApiParameter.HEADER,
-    response=[201],
-    description="Where to read what was added.",
+    response=[200, 201],
+    description="Where to read what was added, or is there.",
 )
 IDEMPOTENT_REPLAYED = OpenApiParameter(
     "Idempotent-Replayed",
