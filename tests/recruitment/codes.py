@@ -52,7 +52,7 @@ def field_codes() -> set[str]:
         for path in (ROOT / app).rglob("*.py")
         # The admin and the commands show words; errors.py and problems.py write whole answers.
         if not {"admin", "management", "demo", "admin.py", "errors.py", "problems.py"}
-        & set(path.parts)
+        & set(path.relative_to(ROOT).parts)
         # An import's rows are refused in its own report.
         and not path.name.startswith("history_")
     ]
