@@ -14,7 +14,7 @@ from django.db.models.lookups import Contains, IsNull
 
 from candidates.application.addresses import email_key, email_keys, searched_address
 from candidates.application.compare import INDEXED, spellings, tag_key, word_key
-from candidates.application.letters import visible
+from candidates.application.letters import folded, visible
 from candidates.application.phones import (
     SHORTEST_NATIONAL,
     asked_keys,
@@ -93,8 +93,12 @@ def _has_phone(text: str) -> models.Q:
     keys = asked_keys(text)
     if not keys:
         return _NOBODY
-    hint = min((key.lstrip("+-~0") for key in keys), key=len)
-    return models.Q(HasKey("phone_keys", *keys, hint=hint))
+    return models.Q(HasKey("phone_keys", *keys, hint=_phone_hint(text)))
+
+
+def _phone_hint(text: str) -> str:
+    """Digits that are in the search keys of all who have this number."""
+    return min((key.lstrip("+-~0") for key in asked_keys(text)), key=len, default=phone_key(text))
 
 
 _NOBODY = models.Q(pk__in=[])
@@ -161,33 +165,41 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
 
     def _by_phone(self, text: str, words: models.Q) -> models.Q:
         """Who has this very number; where nobody has, who has digits like these."""
-        parts = _contains_number(text)
-        if len(text.split()) == 1:
-            # In several parts it is a number and nothing else.
-            parts |= words
+        # In several parts it is a number and nothing else.
+        several = len(text.split()) > 1
+        parts = _contains_number(text) if several else _contains_number(text) | words
         if not _is_whole_number(text):
             return parts
-        return self._whole_or(parts, _has_phone(text), models.Q(external_id=text.strip()))
+        tail = _phone_hint(text)[-SHORTEST_NATIONAL:]
+        among = models.Q(search_key__contains=tail)
+        if not (phone_key(text).endswith(tail) and (several or tail in folded(text))):
+            among |= parts
+        beside = models.Q(external_id=text.strip())
+        return self._whole_or(parts, _has_phone(text), beside=beside, among=among)
 
     def _by_address(self, word: str) -> models.Q:
         """Who has this very address; where nobody has, who has it as a part of theirs."""
         key = next(iter(email_keys(word)), email_key(word))
         parts = _contains_address(searched_address(key))
-        return self._whole_or(parts, _has_email(key)) if "." in key.rpartition("@")[2] else parts
+        if "." not in key.rpartition("@")[2]:
+            return parts
+        return self._whole_or(parts, _has_email(key), beside=_NOBODY, among=parts)
 
     def _whole_or(
-        self, parts: models.Q, whole: models.Q, beside: models.Q | None = None
+        self, parts: models.Q, whole: models.Q, *, beside: models.Q, among: models.Q
     ) -> models.Q:
-        """Who has the whole, and `beside` them; where nobody has it, who has parts."""
+        """Who has the whole, and `beside` them; where nobody has it, who has parts.
+
+        All of them are `among` those that are told by their search key alone.
+        """
         them = self.model._default_manager.using(self.db).filter(whole)
-        all_of_it = whole | beside if beside else whole
         if connections[self.db].vendor == "postgresql":
             # The index tells at once, and parts take it many times as long.
-            return all_of_it if them.exists() else parts
+            return whole | beside if them.exists() else parts
         # A walk takes as long for one as for the other. This begins a second one only where it
         # meets a part, and ends that where it meets a whole.
         one = them.order_by("-added_position").values("added_position")[:1]
-        return all_of_it | (parts & models.Q(IsNull(models.Subquery(one), True)))
+        return among & (whole | beside | (parts & models.Q(IsNull(models.Subquery(one), True))))
 
     def with_email(self, email: str) -> Self:
         """Those with this e-mail address among theirs: see `addresses.email_keys`."""
