@@ -94,14 +94,14 @@ def history_import(
     else:
         secret = eventstore.secret(IMPORTED_ROWS)
 
-    def begin() -> tuple[EventBatch, CandidateService]:
-        batch = eventstore.event_store().batch()
+    def deciding(batch: EventBatch) -> tuple[EventBatch, CandidateService]:
         return batch, _service(batch, eventstore.silent_publisher())
 
-    with spooled_occurrences() as occurrences:
+    trial = eventstore.trial_batch() if dry_run else nullcontext()
+    with spooled_occurrences() as occurrences, trial as tried:
         yield HistoryImport(
             history_map,
-            begin=begin,
+            begin=lambda: deciding(tried or eventstore.event_store().batch()),
             keep=None if dry_run else in_one_transaction,
             identity=RowIdentity(secret, system=history_map.system),
             taken=DjangoTakenRows(history_map.system),

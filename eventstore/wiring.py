@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from eventstore.application.naming import check_projection
 from eventstore.application.ports import (
     Checkpoint,
     Checkpoints,
+    EventBatch,
     EventBus,
     EventConsumer,
     EventFeed,
@@ -106,6 +107,7 @@ from eventstore.infrastructure.tampering import FindingKind as FindingKind
 from eventstore.infrastructure.tampering import LogFinding as LogFinding
 from eventstore.infrastructure.transactions import in_one_transaction as in_one_transaction
 from eventstore.infrastructure.transactions import in_turn as in_turn
+from eventstore.infrastructure.trial import TrialBatch, temporary_database
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
 from eventstore.infrastructure.verification import Verification
@@ -476,6 +478,13 @@ def comparisons(
 def trial_store() -> EventStore:
     """A log in memory on top of the real one, which it never writes to."""
     return OverlayEventStore(_mapper, clock=timezone.now, beneath=_store)
+
+
+@contextmanager
+def trial_batch() -> Iterator[EventBatch]:
+    """For any number of commands in a row, fetched for chunk by chunk; it is never stored."""
+    with temporary_database() as spool:
+        yield TrialBatch(_store, _mapper, keyring=keyring, clock=timezone.now, spool=spool)
 
 
 def deliveries() -> Mapping[str, Delivery]:

@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from uuid import UUID
+
+from eventstore.infrastructure.trial import temporary_database
 
 
 class SpooledOccurrences:
@@ -26,9 +28,5 @@ class SpooledOccurrences:
 
 @contextmanager
 def spooled_occurrences() -> Iterator[SpooledOccurrences]:
-    # No name: a temporary database, on disk once it outgrows its cache of 8 MB.
-    with closing(sqlite3.connect("", isolation_level=None)) as connection:
-        connection.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8192; BEGIN;"
-        )
+    with temporary_database() as connection:
         yield SpooledOccurrences(connection)

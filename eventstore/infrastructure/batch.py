@@ -131,8 +131,8 @@ class DjangoEventBatch:
         return LoadedStream(
             stream_type=rows[0][0].stream_type,
             events=facts,
-            first=_head_at(rows[0][0]),
-            head=_head_at(rows[-1][0]),
+            first=head_at(rows[0][0]),
+            head=head_at(rows[-1][0]),
         )
 
     def read_stream(
@@ -203,7 +203,7 @@ class DjangoEventBatch:
             streams[stream_id].wrapped = None if wrapped is None else bytes(wrapped)
         for stream in streams.values():
             if stream.rows:
-                stream.base = stream.head = _head_at(stream.rows[-1][0])
+                stream.base = stream.head = head_at(stream.rows[-1][0])
         self._streams |= streams
 
     def _recorded(self, stream: "_Stream", row: StorageRow, position: int) -> RecordedEvent:
@@ -297,7 +297,7 @@ class _Key:
         return self.opened
 
 
-def _head_at(row: StorageRow) -> StreamHead:
+def head_at(row: StorageRow) -> StreamHead:
     return StreamHead(
         version=row.version,
         occurred_at=row.occurred_at,

@@ -23,6 +23,7 @@ from candidates.application.commands import (
 )
 from candidates.application.history_map import HistoryMap
 from candidates.application.row_identity import RowIdentity
+from candidates.management.commands import import_history
 from candidates.models import CandidateProjection, ImportedRow
 from eventstore import wiring as eventstore
 from eventstore.application.commands import CommandContext
@@ -214,6 +215,23 @@ def test_what_may_happen_twice_is_taken_as_often_as_it_stands_there(importing: I
     grown = [*first, f"{called}early", f"{called}later"]
     assert importing(grown, header=header) == {"known": 4, "noted": 1, "changed": 1}
     assert StorageEvent.objects.filter(event_type="candidate.noted").count() == 4
+
+
+def test_a_dry_run_says_the_same_however_the_rows_are_divided(
+    importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = {**MAP["commands"], "called": {"command": "note", "text": "name"}}
+    importing.map_file.write_text(json.dumps({**MAP, "commands": commands}))
+    called = "1,called,2024-01-05T00:00:00Z,me,Ann,80"
+    rows = [*JANUARY, called, FEBRUARY[0], FEBRUARY[0], called.replace("Ann", "Anne"), ANN, called]
+    rows += [*FEBRUARY, ANN.replace("80", "85"), "4,called,2024-01-05T00:00:00Z,me,Dee,80"]
+    importing(JANUARY[:1])
+    said = importing(rows, dry_run=True)
+    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    assert importing(rows, dry_run=True) == said
+    assert StorageEvent.objects.count() == 1
+    assert importing(rows) == said
+    assert (said["known"], said["changed"], said["noted"]) == (1, 1, 1)
 
 
 def test_a_date_that_is_filled_in_later_is_taken_then(importing: Importing) -> None:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from candidates.application.commands import NoteOnCandidate
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import RejectionReason, Status
-from candidates.models import CandidateProjection
+from candidates.models import CandidateProjection, ImportedRow
 from candidates.wiring import statistics, what_if
 from eventstore.models import Snapshot, StorageEvent
 from tests import deliveries
@@ -564,6 +564,8 @@ def test_a_killed_run_started_again_ends_as_one_that_was_not(tmp_path: Path) -> 
             assert process.poll() is None, "it ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
+        # An event and what is remembered of its row are one transaction.
+        assert ImportedRow.objects.count() == StorageEvent.objects.count()
     assert 2500 <= StorageEvent.objects.count() < 6000
 
     run(big)
