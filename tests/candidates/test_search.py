@@ -363,3 +363,10 @@ def test_names_are_found_under_their_usual_keys(
     if "full_name" not in profile:
         assert CandidateProjection.objects.get(pk=id).name == "Grete Harvest"
     assert found("harvest") == [id] or "full_name" in profile
+
+
+def test_addresses_that_grow_when_they_are_folded_are_found_too(add: Callable[..., str]) -> None:
+    # Eighteen characters for each, more than PostgreSQL's index takes.
+    typed = "\ufdfa" * 190 + "@x.example"
+    id = add(email=typed, emails=["𠮷" * 300 + "@x.example"] * 50)
+    assert with_email(typed) == [id]
