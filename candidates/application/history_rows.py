@@ -1,7 +1,13 @@
 """The rows of another system's log, whatever kind of file they stood in."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+ROWS_PER_CHUNK = 1000
+MEMORY_PER_CHUNK = 8 << 20
+_PER_CELL = 100
+"""About the bytes that a cell takes beside its name and its text."""
 
 
 class UnusableFile(ValueError):
@@ -29,3 +35,21 @@ class UnreadableRow:
     """What is wrong, in words that quote nothing of the file."""
     cells: Mapping[str, str] = field(default_factory=dict)
     """Those that could be read, so that a report can name the row's key."""
+
+
+def chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
+    """Rows to be committed together: so many, or fewer where they take much memory."""
+    chunk: list[Row | UnreadableRow] = []
+    memory = 0
+    for row in rows:
+        chunk.append(row)
+        # In bytes: a character takes from one to four.
+        memory += sum(
+            sys.getsizeof(name) + sys.getsizeof(cell) + _PER_CELL
+            for name, cell in row.cells.items()
+        )
+        if len(chunk) == ROWS_PER_CHUNK or memory >= MEMORY_PER_CHUNK:
+            yield chunk
+            chunk, memory = [], 0
+    if chunk:
+        yield chunk

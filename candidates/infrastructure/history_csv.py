@@ -30,7 +30,10 @@ class CsvRows:
         columns: Collection[str],
         looks_like_a_row: Callable[[Mapping[str, str]], bool],
     ) -> None:
-        """Raises UnusableFile for a header that lacks one of `columns` or has it twice."""
+        """Rows have the cells of `columns` alone.
+
+        Raises UnusableFile for a header that lacks one of them or has it twice.
+        """
         self._lines = lines
         self._delimiter = delimiter
         self._looks_like_a_row = looks_like_a_row
@@ -40,6 +43,8 @@ class CsvRows:
         self._header = self._read_header()
         text = "".join(self._record.taken)
         check_header(self._header, columns, text=text, delimiter=delimiter)
+        # Cells that nobody asks for take no memory.
+        self._wanted = [(name, self._header.index(name)) for name in columns]
 
     def __iter__(self) -> Iterator[Row | UnreadableRow]:
         while True:
@@ -155,7 +160,7 @@ class CsvRows:
         return cells if is_row else []
 
     def _named(self, cells: list[str]) -> dict[str, str]:
-        return dict(zip(self._header, cells, strict=False))
+        return {name: cells[index] for name, index in self._wanted if index < len(cells)}
 
 
 class _TooLongError(Exception):

@@ -60,19 +60,19 @@ def _opened(path: Path) -> IO[bytes]:
 
 @contextmanager
 def _rows(path: Path, history_map: HistoryMap) -> Iterator[Iterator[Row | UnreadableRow]]:
-    shape = history_map.shape
+    shape, columns = history_map.shape, history_map.columns
     with _opened(path) as file:
         if shape.format is FileFormat.XES:
-            yield xes_rows(file)
+            yield xes_rows(file, columns=columns)
             return
         with text_of(file, shape.encoding) as text:
             if shape.format is FileFormat.JSON_LINES:
-                yield json_rows(Lines(text))
+                yield json_rows(Lines(text), columns=columns)
                 return
             rows = CsvRows(
                 Lines(text),
                 delimiter=shape.delimiter,
-                columns=history_map.columns,
+                columns=columns,
                 looks_like_a_row=history_map.looks_like_a_row,
             )
             yield iter(rows)

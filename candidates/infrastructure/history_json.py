@@ -1,7 +1,7 @@
 """Reads the rows of a file of JSON Lines: an object a line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 from candidates.application.history_rows import Row, UnreadableRow
@@ -9,8 +9,8 @@ from candidates.infrastructure.history_lines import LINE_CHARACTERS, TOO_LONG, L
 from candidates.infrastructure.history_text import NOT_DECODED, decoded
 
 
-def json_rows(lines: Lines) -> Iterator[Row | UnreadableRow]:
-    """Yields each line that is not blank.
+def json_rows(lines: Lines, *, columns: Collection[str]) -> Iterator[Row | UnreadableRow]:
+    """Yields each line that is not blank, with those of `columns` that it has.
 
     Numbers come as they are written, true and false as these words, null as an empty text, and
     lists as JSON. What stands in an object within the object has the names joined by a dot:
@@ -20,10 +20,10 @@ def json_rows(lines: Lines) -> Iterator[Row | UnreadableRow]:
         if line is TOO_LONG:
             yield _unreadable(lines.number, "The line is too long.")
         elif line.strip():
-            yield _row(lines.number, line)
+            yield _row(lines.number, line, columns)
 
 
-def _row(number: int, line: str) -> Row | UnreadableRow:
+def _row(number: int, line: str, columns: Collection[str]) -> Row | UnreadableRow:
     if not decoded([line]):
         return UnreadableRow(line=number, code="not_utf8", detail=NOT_DECODED)
     try:
@@ -46,7 +46,7 @@ def _row(number: int, line: str) -> Row | UnreadableRow:
     if not decoded(cells.values()):
         detail = "A text has half of a surrogate pair, which is no text."
         return UnreadableRow(line=number, code="lone_surrogate", detail=detail)
-    return Row(line=number, cells=cells)
+    return Row(line=number, cells={name: cells[name] for name in columns if name in cells})
 
 
 class _TooLongError(Exception):

@@ -49,7 +49,8 @@ def _lines(file: IO[str]) -> Iterator[str]:
     while chunk := file.read(_CHUNK):
         text = rest + chunk
         start = 0
-        for end in _END.finditer(text):
+        # Of what was left it is known that no line ends in it, but perhaps with its last character.
+        for end in _END.finditer(text, max(len(rest) - 1, 0)):
             line, start = text[start : end.end()], end.end()
             yield TOO_LONG if passing_over or len(line) > LINE_CHARACTERS else line
             passing_over = False

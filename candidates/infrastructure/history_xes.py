@@ -1,6 +1,6 @@
 """Reads the events of an XES log (IEEE 1849) one by one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, NoReturn
 from xml.parsers import expat
 
@@ -12,8 +12,8 @@ _DEPTH = 100
 _ATTRIBUTES = {"string", "date", "int", "float", "boolean", "id"}
 
 
-def xes_rows(file: IO[bytes]) -> Iterator[Row | UnreadableRow]:
-    """Yields each event, on the line of its tag.
+def xes_rows(file: IO[bytes], *, columns: Collection[str]) -> Iterator[Row | UnreadableRow]:
+    """Yields each event, on the line of its tag, with those of `columns` that it has.
 
     A column is the key of an attribute of the event, such as `concept:name`, or of its trace with
     `case:` in front, such as `case:concept:name`. Lists, attributes of attributes and the log's
@@ -22,7 +22,7 @@ def xes_rows(file: IO[bytes]) -> Iterator[Row | UnreadableRow]:
     Raises UnusableFile where the file is no well-formed XES. A document type is refused, and with
     it every entity that could grow.
     """
-    log = _Log()
+    log = _Log(columns)
     while chunk := file.read(_CHUNK):
         yield from log.feed(chunk)
     yield from log.feed(b"")
@@ -52,7 +52,8 @@ class _Attributes:
 
 
 class _Log:
-    def __init__(self) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
+        self._columns = columns
         self._path: list[str] = []
         self._trace, self._event = _Attributes(), _Attributes()
         self._has_events = False
@@ -68,7 +69,7 @@ class _Log:
     def feed(self, chunk: bytes) -> Iterator[Row | UnreadableRow]:
         """Yields the events that end in this chunk; an empty one ends the file.
 
-        One after the other: each has a copy of what its trace says. Raises UnusableFile.
+        One after the other: each has a copy of what is asked for of its trace. Raises UnusableFile.
         """
         self._events = []
         self._unheard += len(chunk)
@@ -83,7 +84,8 @@ class _Log:
         if self._unheard > LINE_CHARACTERS:
             self._refuse("has a tag or a comment that is too long")
         for line, trace, event in self._events:
-            cells = trace.cells | event.cells
+            found = trace.cells | event.cells
+            cells = {name: found[name] for name in self._columns if name in found}
             if problem := trace.problem or event.problem:
                 yield UnreadableRow(line=line, code="unreadable_row", detail=problem, cells=cells)
             else:

@@ -101,7 +101,8 @@ def test_json_lines_have_flat_names_and_their_numbers_as_they_are_written(log: L
         "tags": ["a", "ü"],
     }
     text = json.dumps(line).replace("7.5", "7.50") + "\r\n\n" + json.dumps({"case": 2}) + "\n"
-    rows = read(log(text.encode()), format="jsonl", profile={"name": ["name.first", "name.last"]})
+    profile = {"name": ["name.first", "name.last"], "tags": ["tags", "hired", "points"]}
+    rows = read(log(text.encode()), format="jsonl", profile=profile)
     assert rows == [
         Row(
             line=1,
@@ -119,7 +120,11 @@ def test_json_lines_have_flat_names_and_their_numbers_as_they_are_written(log: L
         # What an object lacks is empty.
         Row(
             line=3,
-            cells={**dict.fromkeys(("what", "at", "name.first", "name.last"), ""), "case": "2"},
+            cells={
+                **dict.fromkeys(("what", "at", "name.first", "name.last"), ""),
+                **dict.fromkeys(("points", "hired", "tags"), ""),
+                "case": "2",
+            },
         ),
     ]
 
@@ -204,8 +209,6 @@ def test_events_of_a_xes_have_the_attributes_of_their_trace(
                 **trace,
                 "concept:name": "applied",
                 "time:timestamp": "2024-01-01T00:00:00.000+00:00",
-                "points": "7.50",
-                "empty": "",
             },
         ),
         Row(line=18, cells={**empty, **trace, "concept:name": "invited"}),
@@ -367,7 +370,7 @@ MEMORY = """
 import json, resource, sys
 from pathlib import Path
 from candidates.application.history_map import HistoryMap
-from candidates.application.history_rows import UnusableFile
+from candidates.application.history_rows import UnusableFile, chunks
 from candidates.infrastructure.history_file import history_rows
 
 path, plain = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -375,8 +378,8 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 count = 0
 try:
     with history_rows(path, HistoryMap.parse(plain)) as rows:
-        for row in rows:
-            count += 1
+        for chunk in chunks(rows):
+            count += len(chunk)
 except UnusableFile as refusal:
     count = str(refusal)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -431,10 +434,39 @@ def many_events_of_a_long_trace() -> Iterator[bytes]:
     yield b"</trace></log>"
 
 
+def long_names_of_objects() -> Iterator[bytes]:
+    for n in range(60):
+        yield b'{"case": 1, "what": 1, "at": 1, "name": 1, "%d%s": 1}\n' % (n, b"x" * 900_000)
+
+
+def long_names_of_attributes() -> Iterator[bytes]:
+    yield b'<log><trace><string key="concept:name" value="1"/>'
+    yield b'<string key="applicant" value="x"/>'
+    for n in range(60):
+        yield b'<event><string key="concept:name" value="x"/>'
+        yield b'<string key="time:timestamp" value="x"/>'
+        yield b'<string key="%d%s" value=""/></event>' % (n, b"x" * 900_000)
+    yield b"</trace></log>"
+
+
+def many_columns() -> Iterator[bytes]:
+    yield HEADER.strip() + b"," * 15_000 + b"\n"
+    yield from [ROW.strip() + b"," * 15_000 + b"\n"] * 300
+
+
+def characters_of_four_bytes() -> Iterator[bytes]:
+    yield HEADER
+    yield from [ROW.replace("Ł".encode(), "\U0001f600".encode() + b"x" * 100_000)] * 300
+
+
 @pytest.mark.parametrize(
     ("parts", "changes", "expected"),
     [
         (zeros, {}, 1),
+        (long_names_of_objects, {"format": "jsonl"}, 60),
+        (long_names_of_attributes, XES_MAP, 60),
+        (many_columns, {}, 300),
+        (characters_of_four_bytes, {}, 300),
         (one_open_quote, {}, 100_001),
         (a_long_header, {}, "or too long"),
         (a_long_object, {"format": "jsonl"}, "no column"),

@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import override_settings
 
 from candidates import wiring
+from candidates.application import history_rows
 from candidates.application.commands import (
     AddCandidate,
     CandidateCommand,
@@ -23,7 +24,6 @@ from candidates.application.commands import (
 )
 from candidates.application.history_map import HistoryMap
 from candidates.application.row_identity import RowIdentity
-from candidates.management.commands import import_history
 from candidates.models import CandidateProjection, ImportedRow
 from eventstore import wiring as eventstore
 from eventstore.application.commands import CommandContext
@@ -227,7 +227,7 @@ def test_a_dry_run_says_the_same_however_the_rows_are_divided(
     rows += [*FEBRUARY, ANN.replace("80", "85"), "4,called,2024-01-05T00:00:00Z,me,Dee,80"]
     importing(JANUARY[:1])
     said = importing(rows, dry_run=True)
-    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    monkeypatch.setattr(history_rows, "ROWS_PER_CHUNK", 1)
     assert importing(rows, dry_run=True) == said
     assert StorageEvent.objects.count() == 1
     assert importing(rows) == said

@@ -14,14 +14,10 @@ from candidates import wiring
 from candidates.application.history_import import Taken
 from candidates.application.history_map import HistoryMap
 from candidates.application.history_map_json import InvalidMap
-from candidates.application.history_rows import Row, UnreadableRow, UnusableFile
+from candidates.application.history_rows import UnusableFile, chunks
 from candidates.application.history_tally import Tally
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
-ROWS_PER_COMMIT = 1000
-MEMORY_PER_COMMIT = 16 << 20
-PER_CELL = 100
-"""About the bytes that a cell takes beside its text."""
 PLAIN_PROGRESS_EVERY = 10_000
 
 
@@ -74,7 +70,7 @@ class Command(BaseCommand):
             write_refused = stack.enter_context(_report(report))
             progress = stack.enter_context(tqdm(unit=" rows", disable=None, file=sys.stderr))
             try:
-                for chunk in _chunks(rows):
+                for chunk in chunks(rows):
                     taken = importing.take(chunk)
                     # Reported and counted only once they are stored.
                     write_refused(one for outcomes in taken for one in outcomes)
@@ -111,20 +107,6 @@ class Command(BaseCommand):
             problems.insert(0, problem)
         if problems:
             raise CommandError("\n".join(problems))
-
-
-def _chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
-    """Rows to be committed together: so many, or fewer where they are long."""
-    chunk: list[Row | UnreadableRow] = []
-    memory = 0
-    for row in rows:
-        chunk.append(row)
-        memory += sum(len(cell) + PER_CELL for cell in row.cells.values())
-        if len(chunk) == ROWS_PER_COMMIT or memory >= MEMORY_PER_COMMIT:
-            yield chunk
-            chunk, memory = [], 0
-    if chunk:
-        yield chunk
 
 
 def _read_map(path: Path) -> HistoryMap:
