@@ -7,6 +7,7 @@ a page that sends the form once more when the user says so.
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -14,6 +15,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.csrf import csrf_failure as plain_csrf_failure
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -36,7 +38,7 @@ class RecruitmentSite(admin.AdminSite):
             if request.method == "POST" and not self.has_permission(request):
                 kept = _kept(request)
                 if kept and request.path != reverse("admin:logout"):
-                    return self.log_in_first(request, kept)
+                    return self.log_in_first(request, kept, request.get_full_path())
             return guarded(request, *args, **kwargs)
 
         return cast(View, update_wrapper(inner, guarded))
@@ -62,14 +64,15 @@ class RecruitmentSite(admin.AdminSite):
         }
         return TemplateResponse(request, "recruitment/send_again.html", context, status=status)
 
-    def log_in_first(self, request: HttpRequest, kept: str) -> TemplateResponse:
+    def log_in_first(self, request: HttpRequest, kept: str, address: str) -> TemplateResponse:
+        """The login form, which keeps a form that goes to this address."""
         context = {
             **self.each_context(request),
             "title": "Log in",
             "form": AdminAuthenticationForm(request),
             "app_path": reverse("admin:login"),
             "username": request.user.get_username(),
-            REDIRECT_FIELD_NAME: request.get_full_path(),
+            REDIRECT_FIELD_NAME: address,
             KEPT: kept,
         }
         return TemplateResponse(request, "admin/login.html", context)
@@ -78,17 +81,28 @@ class RecruitmentSite(admin.AdminSite):
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     """CSRF_FAILURE_VIEW: keeps what one of our own pages sent.
 
-    A page's token is no longer good once its reader has logged in anew in another tab. No other
-    site can state this origin.
+    A page's token is no longer good once its reader has logged in anew in another tab. The page
+    that asks to log in is no exception: what it keeps is kept on.
     """
-    ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
     site = cast(RecruitmentSite, admin.site)
-    kept = _kept(request) if ours else ""
-    if not kept or not request.path.startswith(reverse("admin:index")):
+    kept, address = _kept(request), request.get_full_path()
+    if request.path == reverse("admin:login"):
+        kept, address = request.POST.get(KEPT, ""), request.POST.get(REDIRECT_FIELD_NAME, "")
+    ours = url_has_allowed_host_and_scheme(address, None) and _sent_by_us(request)
+    if not (kept and ours and address.startswith(reverse("admin:index"))):
         return plain_csrf_failure(request, reason=reason)
     if not site.has_permission(request):
-        return site.log_in_first(request, kept)
-    return site.send_again(request, request.get_full_path(), QueryDict(kept), status=403)
+        return site.log_in_first(request, kept, address)
+    return site.send_again(request, address, QueryDict(kept), status=403)
+
+
+def _sent_by_us(request: HttpRequest) -> bool:
+    """Whether one of our own pages sent this: no other site can state this origin, or referrer."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        referrer = urlsplit(request.headers.get("Referer", ""))
+        origin = f"{referrer.scheme}://{referrer.netloc}"
+    return origin == f"{request.scheme}://{request.get_host()}"
 
 
 def _kept(request: HttpRequest) -> str:

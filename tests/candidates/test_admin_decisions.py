@@ -217,7 +217,7 @@ def test_a_form_error_does_not_take_a_version_that_nobody_looked_at(rita: Browse
     # As the browser sends it: what is not ticked is not sent.
     form = {
         "token": again.context["form"]["token"].value(),
-        "shown": [f"{moved}:2", f"{still}:1"],
+        "shown": f"{moved}:2 {still}:1",
         "seen": [f"{still}:1"],
         "reason": "other",
     }
@@ -236,7 +236,7 @@ def test_who_has_moved_is_decided_on_after_a_new_tick(rita: Browser) -> None:
 
 def test_who_was_not_ticked_stays_out_over_a_form_error(rita: Browser) -> None:
     out, ticked = added("Out"), added("In")
-    form = {"token": str(uuid4()), "shown": [f"{out}:1", f"{ticked}:1"], "seen": f"{ticked}:1"}
+    form = {"token": str(uuid4()), "shown": f"{out}:1 {ticked}:1", "seen": f"{ticked}:1"}
     page = rita.post(address("reject"), form)
     assert offered(page) == {"Out": (1, "It was not ticked."), "In": (1, "")}
     assert 'value="Reject: 1 candidate and those ticked"' in page.content.decode()
@@ -473,6 +473,17 @@ def test_only_so_many_are_decided_at_a_time(rita: Browser, monkeypatch: pytest.M
     assert response.status_code == 302
     page = chosen(rita, "invite", *ids[:2])
     assert len(page.context["proposals"]) == 2
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_as_many_as_there_may_be_are_decided_at_once(rita: Browser, ticked: bool) -> None:
+    ids = [str(added(f"Number {n}")) for n in range(3)] + [str(uuid4()) for _ in range(497)]
+    seen = [f"{id}:1" for id in ids]
+    form = {"token": str(uuid4()), "shown": " ".join(seen), "reason": "other" if ticked else ""}
+    page = rita.post(address("reject"), {**form, "seen": seen, "note": "three mails"})
+    assert page.status_code == 200
+    assert ("3 done, 497 refused." in text_of(page)) == ticked
+    assert ("three mails" in text_of(page)) or ticked
 
 
 def test_select_across_takes_what_the_filters_leave(rita: Browser) -> None:

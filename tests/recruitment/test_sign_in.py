@@ -127,7 +127,36 @@ def test_a_page_without_session_nor_cookie_asks_to_log_in(ann: UUID, rita: User)
     assert fields_of(page)["note"] == NOTE
 
 
-@pytest.mark.parametrize("headers", [{}, {"Origin": "https://evil.example"}, {"Origin": "null"}])
+def test_the_login_form_itself_may_be_of_before_a_new_login(ann: UUID, rita: User) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    page = browser.post(REJECT, rejection(ann), headers=HERE)
+    stale = {**fields_of(page), "username": "rita", "password": PASSWORD}
+    stale["csrfmiddlewaretoken"] = "x" * 64
+    again = browser.post("/admin/login/", stale, headers=HERE)
+    assert "What you typed is kept" in text_of(again)
+    browser.force_login(rita)
+    fields = fields_of(browser.post("/admin/login/", stale, headers=HERE))
+    assert fields["note"] == NOTE
+    browser.post(REJECT, fields, headers=HERE)
+    assert CandidateProjection.objects.get().status == "REJECTED"
+
+
+def test_a_browser_that_states_a_referrer_alone_is_believed(ann: UUID, rita: User) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(rita)
+    here = {"Referer": f"http://testserver{REJECT}"}
+    assert fields_of(browser.post(REJECT, rejection(ann), headers=here))["note"] == NOTE
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Referer": "https://evil.example/"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_what_another_site_sent_is_not_kept(
     ann: UUID, rita: User, headers: dict[str, str], known: bool
