@@ -1,13 +1,17 @@
 """The composition root of candidates: the service for the doors, the projector for the log."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from secrets import token_bytes
+from time import monotonic, sleep
 from typing import Any, get_args
 from uuid import UUID
 
 import uuid_utils.compat as uuid_utils
 from django.conf import settings
+from django.db import Error as DatabaseFailure
+from django.db import connection
 from django.utils import timezone
 
 from candidates.application.external_ids import ExternalIds, external_id_of, turn_of
@@ -46,6 +50,10 @@ IMPORTED_ROWS = "imported rows"
 """The name of the secret by which they are known again."""
 PATIENCE = 30.0
 """Seconds that an import waits for its rows to be shown."""
+PAUSE = 0.2
+"""Seconds between two attempts at a database that is locked or gone."""
+FAILURES = (DatabaseFailure, sqlite3.Error, DomainError)
+"""What may end an import that has stored rows already; sqlite3's: of its temporary database."""
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 _external_ids = ProjectedExternalIds(
     source=eventstore.event_store(),
@@ -123,13 +131,35 @@ def repair() -> int:
 def bring_rows(*, until: int, batch_id: UUID) -> list[str]:
     """Bring the rows of candidates up to the log, at least to this position.
 
-    Waits PATIENCE seconds for whoever is at work on them. Returns what is left for a person to
-    see to, in words; of parked streams those alone that the batch brought something to.
+    Waits PATIENCE seconds for whoever is at work on them, and for a database that is locked or
+    gone. Returns what is left for a person to see to, in words; of parked streams those alone that
+    the batch brought something to.
     """
     if settings.EVENT_DELIVERY == "bus":
         return []
+    deadline = monotonic() + PATIENCE
+    while True:
+        try:
+            return _brought(until, batch_id, patience=max(0.0, deadline - monotonic()))
+        except DatabaseFailure as error:
+            # One that is of no use any more is opened anew.
+            connection.close_if_unusable_or_obsolete()
+            if not isinstance(error, eventstore.TRANSIENT) or monotonic() >= deadline:
+                said = f"since the database refused to bring them up to the log ({reason(error)})"
+                return [
+                    f"The rows do not show all of it yet, {said}. Run `manage.py follow --once`."
+                ]
+            sleep(PAUSE)
+
+
+def reason(error: Exception) -> str:
+    """An error's first line. What comes behind it may quote somebody's data."""
+    return str(error).strip().partition("\n")[0].rstrip(".:, ")
+
+
+def _brought(until: int, batch_id: UUID, *, patience: float) -> list[str]:
     try:
-        behind = eventstore.repair_until(until, PROJECTIONS, patience=PATIENCE)
+        behind = eventstore.repair_until(until, PROJECTIONS, patience=patience)
     except (DomainError, UnsafeLogRead) as error:
         return [f"The rows of candidates cannot be brought up to the log: {error}"]
     problems = [

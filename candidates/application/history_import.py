@@ -169,7 +169,7 @@ class HistoryImport:
         self._occurrences = occurrences
         self._batch_id = batch_id
         self._trial = begin() if keep is None else None
-        self.position = 0
+        self.position = self._last = 0
         """Of the last event that was stored; 0 where none was."""
 
     def take(self, rows: Sequence[Row | UnreadableRow]) -> list[list[Taken]]:
@@ -264,13 +264,14 @@ class HistoryImport:
             self._keep(
                 lambda: self._stored(batch, fresh), streams={row.candidate_id for row in fresh}
             )
+            self.position = self._last
         return outcomes
 
     def _stored(self, batch: EventBatch, fresh: Sequence[TakenRow]) -> None:
         recorded = batch.store()
         self._rows.add(fresh, file=self._batch_id)
-        if recorded:
-            self.position = recorded[-1].position
+        # The log has the position only once the transaction is committed.
+        self._last = recorded[-1].position if recorded else self.position
 
     def _possible_ids(
         self, unknown: Sequence[_Asked], taken: Mapping[UUID, Mapping[UUID, UUID]]

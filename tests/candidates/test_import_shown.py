@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.test import override_settings
 
 from candidates import wiring
 from candidates.application.commands import NoteOnCandidate
 from candidates.application.projector import CandidateProjector
+from candidates.management.commands import import_history
 from candidates.models import CandidateProjection
 from eventstore.application.commands import CommandContext
 from eventstore.domain.events import RecordedEvent
@@ -190,3 +192,181 @@ def test_where_messages_bring_the_rows_it_says_so(files: list[str]) -> None:
     with override_settings(EVENT_DELIVERY="bus"):
         assert "`manage.py publish` and `manage.py consume`" in imported(files)
     assert (StorageEvent.objects.count(), shown()) == (2, [])
+
+
+class Locked:
+    """The database, while another process has its one write lock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        if connection.vendor != "sqlite":
+            pytest.skip("PostgreSQL has no lock for all writers")
+        self._other = sqlite3.connect(
+            connection.settings_dict["NAME"], isolation_level=None, uri=True
+        )
+        monkeypatch.setattr(wiring, "PATIENCE", 0.5)
+        # Instead of 20 seconds.
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+
+    def begin(self) -> None:
+        self._other.execute("BEGIN IMMEDIATE")
+
+    def end(self) -> None:
+        self._other.close()
+        connection.close()
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Locked]:
+    lock = Locked(monkeypatch)
+    yield lock
+    lock.end()
+
+
+def refused(files: list[str]) -> tuple[list[str], CommandError]:
+    """The lines on standard output of a run that fails, and how it does."""
+    out = io.StringIO()
+    with pytest.raises(CommandError) as told:
+        call_command("import_history", *files, stdout=out, stderr=io.StringIO())
+    return out.getvalue().splitlines(), told.value
+
+
+def test_a_lock_behind_the_last_row_leaves_the_counts_and_what_to_run(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, locked: Locked
+) -> None:
+    bring_rows = wiring.bring_rows
+
+    def too_late(**terms: Any) -> list[str]:
+        locked.begin()
+        return bring_rows(**terms)
+
+    monkeypatch.setattr(wiring, "bring_rows", too_late)
+    said, problem = refused(files)
+    assert said[0] == "2 rows, 2 events stored"
+    assert problem.returncode == 1
+    assert "database is locked" in str(problem)
+    assert "`manage.py follow --once`" in str(problem)
+    assert (StorageEvent.objects.count(), shown()) == (2, [])
+    locked.end()
+    call_command("follow", "--once")
+    assert shown() == ["Ann", "Bob"]
+
+
+def test_a_lock_between_two_chunks_leaves_the_counts_and_what_to_run(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, locked: Locked
+) -> None:
+    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    keep, calls = wiring.in_one_transaction, iter((False, True))
+
+    def kept(work: Any, **terms: Any) -> Any:
+        if next(calls):
+            locked.begin()
+        return keep(work, **terms)
+
+    monkeypatch.setattr(wiring, "in_one_transaction", kept)
+    said, problem = refused(files)
+    assert said[0] == "1 row, 1 event stored"
+    assert problem.returncode == 1
+    assert "broke off after 1 rows (database is locked)" in str(problem)
+    assert "Run again" in str(problem)
+    assert "`manage.py follow --once`" in str(problem)
+    locked.end()
+    monkeypatch.setattr(wiring, "in_one_transaction", keep)
+    imported(files)
+    assert shown() == ["Ann", "Bob"]
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed, left = DjangoCheckpoints.claimed, [True] * 3
+
+    @contextmanager
+    def away(checkpoints: DjangoCheckpoints, projection: str) -> Iterator[Any]:
+        if left:
+            left.pop()
+            raise OperationalError("server closed the connection unexpectedly\nDETAIL: Zoë")
+        with claimed(checkpoints, projection) as checkpoint:
+            yield checkpoint
+
+    monkeypatch.setattr(DjangoCheckpoints, "claimed", away)
+    imported(files)
+    assert (left, shown()) == ([], ["Ann", "Bob"])
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError, DataError])
+def test_a_database_that_goes_away_leaves_the_counts_and_quotes_nobody(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def away(checkpoints: DjangoCheckpoints, projection: str) -> Any:
+        raise error("the server is gone.\nDETAIL: Zoë")
+
+    monkeypatch.setattr(DjangoCheckpoints, "claimed", away)
+    monkeypatch.setattr(wiring, "PATIENCE", 0.1)
+    said, problem = refused(files)
+    assert said[0] == "2 rows, 2 events stored"
+    assert "(the server is gone)" in str(problem)
+    assert "`manage.py follow --once`" in str(problem)
+    assert "Zoë" not in str(problem)
+
+
+def test_a_position_that_was_rolled_back_is_not_waited_for(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    keep, calls = wiring.in_one_transaction, iter((False, True))
+
+    def kept(work: Any, **terms: Any) -> Any:
+        def then_fail() -> None:
+            work()
+            raise OperationalError("gone")
+
+        return keep(then_fail if next(calls) else work, **terms)
+
+    monkeypatch.setattr(wiring, "in_one_transaction", kept)
+    said, problem = refused(files)
+    assert said[0] == "1 row, 1 event stored"
+    assert "do not show" not in str(problem)
+    assert shown() == ["Ann"]
+
+
+@pytest.mark.parametrize("where", ["rows", "read models"])
+def test_ctrl_c_leaves_the_counts_and_that_it_can_be_repeated(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    keep, calls = wiring.in_one_transaction, iter((False, where == "rows"))
+
+    def interrupt(*_: Any, **terms: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def kept(work: Any, **terms: Any) -> Any:
+        return interrupt() if next(calls) else keep(work, **terms)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wiring, "in_one_transaction", kept)
+        if where == "read models":
+            patched.setattr(wiring, "bring_rows", interrupt)
+        said, problem = refused(files)
+    assert problem.returncode == 130
+    if where == "rows":
+        assert said[0] == "1 row, 1 event stored"
+        assert "Stopped after 1 rows. Those are imported. Run again" in str(problem)
+        assert shown() == ["Ann"]
+    else:
+        assert said[0] == "2 rows, 2 events stored"
+        assert "`manage.py follow --once`" in str(problem)
+    imported(files)
+    assert shown() == ["Ann", "Bob"]
+
+
+def test_ctrl_c_before_the_first_row_is_one_line(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wiring, "history_rows", interrupt)
+    with pytest.raises(CommandError, match=r"^Stopped\.$") as told:
+        imported(files)
+    assert told.value.returncode == 130

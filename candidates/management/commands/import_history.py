@@ -19,6 +19,8 @@ from candidates.application.history_tally import Tally
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 PLAIN_PROGRESS_EVERY = 10_000
+INTERRUPTED = 130
+"""What shells expect of a process that Ctrl-C has ended."""
 
 
 class Command(BaseCommand):
@@ -39,7 +41,13 @@ class Command(BaseCommand):
             help="CSV of the rows refused or changed: line, key, code, and what is wrong in words",
         )
 
-    def handle(
+    def handle(self, **options: Any) -> None:
+        try:
+            self._import(**options)
+        except KeyboardInterrupt:
+            raise CommandError("Stopped.", returncode=INTERRUPTED) from None
+
+    def _import(
         self, *, file: Path, map_file: Path, dry_run: bool, report: Path | None, **options: Any
     ) -> None:
         try:
@@ -69,13 +77,14 @@ class Command(BaseCommand):
                 raise CommandError(f"The report would overwrite {report}, which is read.")
             write_refused = stack.enter_context(_report(report))
             progress = stack.enter_context(tqdm(unit=" rows", disable=None, file=sys.stderr))
+            ended, code = "", 1
             try:
                 for chunk in chunks(rows):
                     taken = importing.take(chunk)
-                    # Reported and counted only once they are stored.
-                    write_refused(one for outcomes in taken for one in outcomes)
+                    # Counted and reported only once they are stored.
                     for outcomes in taken:
                         tally.count(outcomes)
+                    write_refused(one for outcomes in taken for one in outcomes)
                     before = tally.rows - len(chunk)
                     progress.update(len(chunk))
                     if (
@@ -84,16 +93,27 @@ class Command(BaseCommand):
                     ):
                         self.stderr.write(f"{tally.rows} rows")
             except UnusableFile as error:
-                raise CommandError(
-                    f"{file} cannot be read any further after {tally.rows} rows ({error}). "
-                    "Those are imported; run again with the whole file for the rest."
-                ) from error
-            finally:
-                problems = (
-                    []
-                    if dry_run
-                    else wiring.bring_rows(until=importing.position, batch_id=batch_id)
+                ended = f"{file} cannot be read any further after {tally.rows} rows ({error})"
+            except KeyboardInterrupt:
+                ended, code = f"Stopped after {tally.rows} rows", INTERRUPTED
+            except wiring.FAILURES as error:
+                if not tally.rows:
+                    raise
+                ended = f"The import broke off after {tally.rows} rows ({wiring.reason(error)})"
+            problems = []
+            if ended:
+                done = "" if dry_run else " Those are imported."
+                problems.append(
+                    f"{ended}.{done} Run again with the whole file: what is done is not done twice."
                 )
+            if not dry_run:
+                try:
+                    problems += wiring.bring_rows(until=importing.position, batch_id=batch_id)
+                except KeyboardInterrupt:
+                    code = INTERRUPTED
+                    problems.append(
+                        "The rows may not show all of it yet. Run `manage.py follow --once`."
+                    )
         for line in tally.unreadable():
             self.stderr.write(line)
         for line in tally.summary():
@@ -106,7 +126,7 @@ class Command(BaseCommand):
         if problem := tally.problem():
             problems.insert(0, problem)
         if problems:
-            raise CommandError("\n".join(problems))
+            raise CommandError("\n".join(problems), returncode=code)
 
 
 def _read_map(path: Path) -> HistoryMap:
