@@ -22,9 +22,11 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from candidates.application import history_rows
 from candidates.application.commands import NoteOnCandidate
 from candidates.domain.candidate import Candidate
 from candidates.domain.events import RejectionReason, Status
+from candidates.management.commands import import_history
 from candidates.models import CandidateProjection, ImportedRow
 from candidates.wiring import statistics, what_if
 from eventstore.models import Snapshot, StorageEvent
@@ -647,3 +649,33 @@ def test_the_hiring_log_makes_the_same_rows_by_every_delivery(
     assert len(expected["CandidateProjection"]) > 100
     for seed, delivery in enumerate(deliveries.DELIVERIES):
         assert deliveries.delivered(delivery, seed=seed) == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_report_on_a_full_disk_is_said_before_any_row_is_taken() -> None:
+    with pytest.raises(CommandError, match=r"The report cannot be written: .*No space"):
+        run(report=Path("/dev/full"))
+    assert not StorageEvent.objects.exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_report_that_fails_on_the_way_leaves_the_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    pipe = tmp_path / "report"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    chunks = history_rows.chunks
+
+    def after_the_reader_has_gone(rows: Any) -> Any:
+        os.close(reader)
+        yield from chunks(rows)
+
+    monkeypatch.setattr(import_history, "chunks", after_the_reader_has_gone)
+    lines, problem = ended(report=pipe, dry_run=dry_run)
+    assert lines == SUMMARY
+    assert problem is not None
+    assert "The report ends after 11 rows: it cannot be written (" in problem
+    assert "Broken pipe" in problem
+    assert ("Those are imported" in problem) is not dry_run
+    assert (len(rows()), StorageEvent.objects.count()) == ((0, 0) if dry_run else (2, 5))

@@ -16,9 +16,9 @@ from django.db import DataError, InterfaceError, OperationalError, connection, t
 from django.test import override_settings
 
 from candidates import wiring
+from candidates.application import history_rows
 from candidates.application.commands import NoteOnCandidate
 from candidates.application.projector import CandidateProjector
-from candidates.management.commands import import_history
 from candidates.models import CandidateProjection
 from eventstore.application.commands import CommandContext
 from eventstore.domain.events import RecordedEvent
@@ -255,7 +255,7 @@ def test_a_lock_behind_the_last_row_leaves_the_counts_and_what_to_run(
 def test_a_lock_between_two_chunks_leaves_the_counts_and_what_to_run(
     files: list[str], monkeypatch: pytest.MonkeyPatch, locked: Locked
 ) -> None:
-    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    monkeypatch.setattr(history_rows, "ROWS_PER_CHUNK", 1)
     keep, calls = wiring.in_one_transaction, iter((False, True))
 
     def kept(work: Any, **terms: Any) -> Any:
@@ -313,7 +313,7 @@ def test_a_database_that_goes_away_leaves_the_counts_and_quotes_nobody(
 def test_a_position_that_was_rolled_back_is_not_waited_for(
     files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    monkeypatch.setattr(history_rows, "ROWS_PER_CHUNK", 1)
     keep, calls = wiring.in_one_transaction, iter((False, True))
 
     def kept(work: Any, **terms: Any) -> Any:
@@ -334,7 +334,7 @@ def test_a_position_that_was_rolled_back_is_not_waited_for(
 def test_ctrl_c_leaves_the_counts_and_that_it_can_be_repeated(
     files: list[str], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr(import_history, "ROWS_PER_COMMIT", 1)
+    monkeypatch.setattr(history_rows, "ROWS_PER_CHUNK", 1)
     keep, calls = wiring.in_one_transaction, iter((False, where == "rows"))
 
     def interrupt(*_: Any, **terms: Any) -> Any:

@@ -3,9 +3,9 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -94,6 +94,8 @@ class Command(BaseCommand):
                         self.stderr.write(f"{tally.rows} rows")
             except UnusableFile as error:
                 ended = f"{file} cannot be read any further after {tally.rows} rows ({error})"
+            except UnwritableReport as error:
+                ended = f"The report ends after {tally.rows} rows: {error}"
             except KeyboardInterrupt:
                 ended, code = f"Stopped after {tally.rows} rows", INTERRUPTED
             except wiring.FAILURES as error:
@@ -149,21 +151,40 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+class UnwritableReport(Exception):
+    """The text says why, and names no row."""
+
+
 @contextmanager
 def _report(path: Path | None) -> Iterator[Any]:
+    """Yields what writes the next rows; it raises UnwritableReport."""
     if path is None:
         yield lambda taken: None
         return
-    try:
-        file = path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise CommandError(f"The report cannot be written: {error}") from error
-    with file:
-        writer = csv.writer(file)
-        writer.writerow(["line", "key", "code", "detail"])
+    with ExitStack() as stack:
+        try:
+            file = path.open("w", encoding="utf-8", newline="")
+            stack.callback(_close, file)
+            writer = csv.writer(file)
+            writer.writerow(["line", "key", "code", "detail"])
+            # So that a full disk shows before any row is taken.
+            file.flush()
+        except OSError as error:
+            raise CommandError(f"The report cannot be written: {error}") from error
 
         def write(taken: Iterable[Taken]) -> None:
-            writer.writerows((one.line, one.key, one.code, one.detail) for one in taken if one.code)
-            file.flush()
+            try:
+                writer.writerows(
+                    (one.line, one.key, one.code, one.detail) for one in taken if one.code
+                )
+                file.flush()
+            except OSError as error:
+                raise UnwritableReport(f"it cannot be written ({error})") from error
 
         yield write
+
+
+def _close(file: IO[str]) -> None:
+    # It tries once more what could not be written, of which somebody has heard.
+    with suppress(OSError):
+        file.close()
