@@ -27,6 +27,7 @@ _TWO_DIGITS = {
 # ITU, Operational Bulletin, national prefixes: dialled at home before the number, where it is
 # not 0 or nothing.
 _AT_HOME = {"1": "1", "7": "8", "36": "06", "52": "01", "370": "8", "375": "80", "998": "8"}
+_FIRST_AT_HOME = {prefix.lstrip("0")[0] for prefix in _AT_HOME.values()}
 
 _WITHOUT_ZERO = {"1", "7"}
 """Where nobody dials a 0 before a number: North America, Russia and Kazakhstan."""
@@ -145,6 +146,20 @@ def asked_keys(phone: str) -> list[str]:
     if not own:
         return []
     return [own] if digits[0] == "0" else [own, f"~{own}", whole]
+
+
+def asked_tail(phone: str) -> str:
+    """The digits, of which those of each number that has one of `asked_keys` hold all in a row.
+
+    What is kept may have zeros where a key has none, as in +39 06, and no national prefix where
+    a key has one. All of that stands in front of what is left here.
+    """
+    digits, international = _number(phone)
+    own = "" if international else _home(digits)
+    tails = [own, own[1:].lstrip("0") if own[:1] in _FIRST_AT_HOME else ""]
+    if international or digits[:1] != "0":
+        tails.append(_parts(digits.lstrip("0"))[1])
+    return min(filter(None, tails), key=len, default="")
 
 
 def _home(digits: str) -> str:

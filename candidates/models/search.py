@@ -18,6 +18,7 @@ from candidates.application.letters import folded, visible
 from candidates.application.phones import (
     SHORTEST_NATIONAL,
     asked_keys,
+    asked_tail,
     at_home,
     may_be_phone,
     phone_key,
@@ -93,12 +94,7 @@ def _has_phone(text: str) -> models.Q:
     keys = asked_keys(text)
     if not keys:
         return _NOBODY
-    return models.Q(HasKey("phone_keys", *keys, hint=_phone_hint(text)))
-
-
-def _phone_hint(text: str) -> str:
-    """Digits that are in the search keys of all who have this number."""
-    return min((key.lstrip("+-~0") for key in asked_keys(text)), key=len, default=phone_key(text))
+    return models.Q(HasKey("phone_keys", *keys, hint=asked_tail(text)))
 
 
 _NOBODY = models.Q(pk__in=[])
@@ -170,7 +166,7 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         parts = _contains_number(text) if several else _contains_number(text) | words
         if not _is_whole_number(text):
             return parts
-        tail = _phone_hint(text)[-SHORTEST_NATIONAL:]
+        tail = asked_tail(text)[-SHORTEST_NATIONAL:]
         among = models.Q(search_key__contains=tail)
         if not (phone_key(text).endswith(tail) and (several or tail in folded(text))):
             among |= parts

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from candidates.application.addresses import LONGEST, email_key, email_keys, kept_addresses
 from candidates.application.compare import search_key, spellings
 from candidates.application.letters import folded, folded_address, letters
-from candidates.application.phones import asked_keys, kept_numbers, phone_key
+from candidates.application.phones import asked_keys, asked_tail, kept_numbers, phone_key
 from candidates.application.projector import PERSONAL, profile_columns
 
 PIECES = some.sampled_from(["xn--", "@", ".", "ß", "İ", "+", "00", "(0", "ext", "/", ",", "\u200d"])
@@ -76,6 +76,23 @@ def test_a_number_is_found_by_itself(text: str) -> None:
     assert not any("\n" in key for key in keys)
     if len(digits) == 1 and keys:
         assert set(asked_keys(text)) & set(keys)
+
+
+DIGITS = some.text("01678935", min_size=1, max_size=12)
+WRITTEN = some.builds(
+    "".join, some.tuples(some.sampled_from(["", "+", "00", "0", "+39 (0)"]), DIGITS)
+)
+
+
+@given(WRITTEN, WRITTEN)
+def test_who_has_an_asked_key_has_its_tail(one: str, other: str) -> None:
+    prefixed = (f"+{prefix}{one}" for prefix in ("7", "1", "39", "36", "370", "375", "52"))
+    for kept in (one, *prefixed):
+        digits, keys = kept_numbers(kept)
+        home = kept.lstrip("+0")
+        for asked in (one, other, home, f"1{one}", f"8{one}", f"80{one}", f"01{one}", f"06{one}"):
+            if set(asked_keys(asked)) & set(keys):
+                assert asked_tail(asked) in digits[0], (kept, asked)
 
 
 @given(PROFILES)

@@ -1,5 +1,6 @@
 """Who is found by what: names, addresses and numbers in whatever spelling, on either side."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -370,3 +371,36 @@ def test_addresses_that_grow_when_they_are_folded_are_found_too(add: Callable[..
     typed = "\ufdfa" * 190 + "@x.example"
     id = add(email=typed, emails=["𠮷" * 300 + "@x.example"] * 50)
     assert with_email(typed) == [id]
+
+
+NUMBERS = ["709886874", "390612345670", "7005005005", "3900000001", "701234567", "+46709886871"]
+
+
+def test_every_number_finds_itself(add: Callable[..., str]) -> None:
+    chosen = random.Random(20)
+    made = ["".join(chosen.choices("0123456789", k=chosen.randint(7, 12))) for _ in range(300)]
+    for number in [*NUMBERS, *made, *(f"+{one.lstrip('0')}" for one in made[:50])]:
+        id = add(phone=number)
+        assert id in with_phone(number), number
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        ("+46709886871", ["709886871", "0709886871", "46709886871", "0046 70 988 68 71"]),
+        ("709886871", ["+46709886871", "0709886871"]),
+        ("+390612345699", ["390612345699", "0612345699", "+39612345699"]),
+        ("390612345699", ["390612345699"]),
+        ("7005005005", ["7005005005", "+1 700 500 5005"]),
+        ("+3612345678", ["06 1 234 5678", "12345678"]),
+        ("+525512345678", ["01 55 1234 5678"]),
+        ("+37061234567", ["8 612 34567"]),
+    ],
+)
+def test_a_number_is_found_as_it_is_dialled_at_home_or_abroad(
+    add: Callable[..., str], kept: str, asked: list[str]
+) -> None:
+    id = add(phone=kept)
+    add(phone="+49 30 9018201")
+    for text in asked:
+        assert with_phone(text) == [id], text
