@@ -20,6 +20,7 @@ from candidates.application.history_map import HistoryMap, Step
 from candidates.application.history_rows import Row, UnreadableRow
 from candidates.application.history_values import BadRow
 from candidates.application.ports import Occurrences, TakenRow, TakenRows
+from candidates.application.projector import LIFTED_LENGTH
 from candidates.application.row_identity import RowIdentity, instant
 from candidates.application.service import CandidateService
 from candidates.domain.events import (
@@ -97,6 +98,7 @@ class Taken:
     outcome: Outcome
     line: int
     key: str = ""
+    """Empty where the row could not be read, or where what stands in its place is none."""
     code: str = ""
     """Why it was refused; `changed` for what has changed."""
     detail: str = ""
@@ -187,15 +189,15 @@ class HistoryImport:
         ]
 
     def _read(self, row: Row | UnreadableRow) -> Taken | list[tuple[int, str, Step]]:
-        key = self._map.key_of(row.cells)
         if isinstance(row, UnreadableRow):
-            return _unreadable(row.line, key, row.code, row.detail)
+            return _unreadable(row.line, "", row.code, row.detail)
+        key = self._map.key_of(row.cells)
         try:
             steps = self._map.steps_of(row.cells)
         except BadRow as bad:
             return _unreadable(row.line, key, bad.code, bad.detail)
         if not steps:
-            return Taken(outcome=Outcome.IGNORED, line=row.line, key=key)
+            return Taken(outcome=Outcome.IGNORED, line=row.line, key=_shown(key))
         return [(row.line, key, step) for step in steps]
 
     def _asked(self, steps: Sequence[tuple[int, str, Step]]) -> list[_Asked]:
@@ -325,15 +327,22 @@ class HistoryImport:
 
 
 def _outcome(one: _Asked, outcome: Outcome, code: str = "", detail: str = "") -> Taken:
-    return Taken(outcome=outcome, line=one.line, key=one.key, code=code, detail=detail)
+    return Taken(outcome=outcome, line=one.line, key=_shown(one.key), code=code, detail=detail)
 
 
 def _unreadable(line: int, key: str, code: str, detail: str) -> Taken:
     return Taken(
         outcome=Outcome.REFUSED,
         line=line,
-        key=key.encode("utf-8", "backslashreplace").decode(),
+        key=_shown(key),
         code=code,
         detail=detail,
         unreadable=True,
     )
+
+
+def _shown(key: str) -> str:
+    """Nothing for what no other system calls anybody: it may be prose that has got there."""
+    if len(key) > LIFTED_LENGTH or key.splitlines() != [key]:
+        return ""
+    return key.encode("utf-8", "backslashreplace").decode()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 ROWS_PER_CHUNK = 1000
 MEMORY_PER_CHUNK = 8 << 20
@@ -32,9 +32,10 @@ class UnreadableRow:
     code: str
     """Stable."""
     detail: str = ""
-    """What is wrong, in words that quote nothing of the file."""
-    cells: Mapping[str, str] = field(default_factory=dict)
-    """Those that could be read, so that a report can name the row's key."""
+    """What is wrong, in words that quote nothing of the file.
+
+    There is no key: what stands in its place may be prose.
+    """
 
 
 def chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | UnreadableRow]]:
@@ -44,10 +45,11 @@ def chunks(rows: Iterable[Row | UnreadableRow]) -> Iterator[list[Row | Unreadabl
     for row in rows:
         chunk.append(row)
         # In bytes: a character takes from one to four.
-        memory += sum(
-            sys.getsizeof(name) + sys.getsizeof(cell) + _PER_CELL
-            for name, cell in row.cells.items()
-        )
+        if isinstance(row, Row):
+            memory += sum(
+                sys.getsizeof(name) + sys.getsizeof(cell) + _PER_CELL
+                for name, cell in row.cells.items()
+            )
         if len(chunk) == ROWS_PER_CHUNK or memory >= MEMORY_PER_CHUNK:
             yield chunk
             chunk, memory = [], 0

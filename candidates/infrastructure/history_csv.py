@@ -61,7 +61,7 @@ class CsvRows:
                 continue
             inside = self._rows_inside(self._record.taken[1:], line + 1)
             if inside:
-                yield from self._ambiguous(line, cells, inside)
+                yield from self._ambiguous(line, inside)
             else:
                 yield self._row(line, cells)
 
@@ -80,15 +80,14 @@ class CsvRows:
             ) from None
 
     def _row(self, line: int, cells: list[str]) -> Row | UnreadableRow:
-        named = self._named(cells)
         width = len(self._header)
         if len(cells) != width:
             code = "surplus_column" if len(cells) > width else "missing_column"
             detail = f"The row has {len(cells)} columns, the header {width}."
-            return UnreadableRow(line=line, code=code, detail=detail, cells=named)
+            return UnreadableRow(line=line, code=code, detail=detail)
         if not decoded(cells):
-            return UnreadableRow(line=line, code="not_utf8", detail=NOT_DECODED, cells=named)
-        return Row(line=line, cells=named)
+            return UnreadableRow(line=line, code="not_utf8", detail=NOT_DECODED)
+        return Row(line=line, cells=self._named(cells))
 
     def _broken(self, line: int) -> Iterator[UnreadableRow]:
         """Refuses the record in hand, and gives back the lines behind that of its open quote.
@@ -104,15 +103,12 @@ class CsvRows:
             detail = "The row has a line or a cell that is too long."
             yield UnreadableRow(line=line, code=UNREADABLE, detail=detail)
             return
-        index, offset = _place(texts, quote.at)
-        before = [*texts[:index], texts[index][:offset]]
+        index = _place(texts, quote.at)
         swallowed = taken[index + 1 :]
-        cells = next(csv.reader(before, delimiter=self._delimiter), [])[:-1]
         yield UnreadableRow(
             line=line,
             code=UNREADABLE,
             detail=self._about(quote, line, line + index, len(swallowed)),
-            cells=self._named(cells),
         )
         yield from self._inside_of(line, self._rows_inside(taken[1 : index + 1], line + 1))
         self._lines.give_back(swallowed)
@@ -127,37 +123,30 @@ class CsvRows:
             return f"Text follows a closing quote{where}; within quotes a quote is written twice."
         return f"A quote opens{where} that is never closed, or not before its cell is too long."
 
-    def _ambiguous(
-        self, line: int, cells: list[str], inside: Mapping[int, list[str]]
-    ) -> Iterator[UnreadableRow]:
+    def _ambiguous(self, line: int, inside: Sequence[int]) -> Iterator[UnreadableRow]:
         detail = (
             f"The row runs over lines {line} to {line + len(self._record.taken) - 1}, and inside "
-            f"of its quotes stands what looks like other rows, on {_named_lines([*inside])}: "
+            f"of its quotes stands what looks like other rows, on {_named_lines(inside)}: "
             "is a quote left open?"
         )
-        yield UnreadableRow(line=line, code=UNREADABLE, detail=detail, cells=self._named(cells))
+        yield UnreadableRow(line=line, code=UNREADABLE, detail=detail)
         yield from self._inside_of(line, inside)
 
-    def _inside_of(self, line: int, inside: Mapping[int, list[str]]) -> Iterator[UnreadableRow]:
+    def _inside_of(self, line: int, inside: Sequence[int]) -> Iterator[UnreadableRow]:
         detail = f"The line stands inside of quotes of the row that begins on line {line}."
-        for number, cells in inside.items():
-            yield UnreadableRow(
-                line=number, code=UNREADABLE, detail=detail, cells=self._named(cells)
-            )
+        for number in inside:
+            yield UnreadableRow(line=number, code=UNREADABLE, detail=detail)
 
-    def _rows_inside(self, texts: Sequence[str], first: int) -> dict[int, list[str]]:
-        """The cells of those lines, by number, that would be rows outside of quotes."""
-        alone = {number: self._alone(text) for number, text in enumerate(texts, first)}
-        return {number: cells for number, cells in alone.items() if cells}
+    def _rows_inside(self, texts: Sequence[str], first: int) -> list[int]:
+        """The numbers of those lines that would be rows outside of quotes."""
+        return [number for number, text in enumerate(texts, first) if self._is_a_row(text)]
 
-    def _alone(self, text: str) -> list[str]:
-        """The cells of a line that would be a row outside of quotes; else none."""
+    def _is_a_row(self, text: str) -> bool:
         try:
             cells = next(csv.reader([text], delimiter=self._delimiter), [])
         except csv.Error:
-            return []
-        is_row = len(cells) == len(self._header) and self._looks_like_a_row(self._named(cells))
-        return cells if is_row else []
+            return False
+        return len(cells) == len(self._header) and self._looks_like_a_row(self._named(cells))
 
     def _named(self, cells: list[str]) -> dict[str, str]:
         return {name: cells[index] for name, index in self._wanted if index < len(cells)}
@@ -193,13 +182,13 @@ class _Record:
         return line
 
 
-def _place(texts: Sequence[str], at: int) -> tuple[int, int]:
-    """The index of the text in which character `at` of all of them stands, and where in it."""
+def _place(texts: Sequence[str], at: int) -> int:
+    """The index of the text in which character `at` of all of them stands."""
     index = 0
     while at >= len(texts[index]):
         at -= len(texts[index])
         index += 1
-    return index, at
+    return index
 
 
 def _named_lines(numbers: Sequence[int]) -> str:

@@ -84,7 +84,8 @@ def _require_columns(path: Path, history_map: HistoryMap) -> None:
     with _rows(path, history_map) as rows:
         for row in rows:
             any_row = True
-            missing -= {column for column in missing if column in row.cells}
+            if isinstance(row, Row):
+                missing -= {column for column in missing if column in row.cells}
     if not any_row:
         raise UnusableFile("The log is empty.")
     if missing:

@@ -84,11 +84,11 @@ class _Log:
         if self._unheard > LINE_CHARACTERS:
             self._refuse("has a tag or a comment that is too long")
         for line, trace, event in self._events:
-            found = trace.cells | event.cells
-            cells = {name: found[name] for name in self._columns if name in found}
             if problem := trace.problem or event.problem:
-                yield UnreadableRow(line=line, code="unreadable_row", detail=problem, cells=cells)
+                yield UnreadableRow(line=line, code="unreadable_row", detail=problem)
             else:
+                found = trace.cells | event.cells
+                cells = {name: found[name] for name in self._columns if name in found}
                 yield Row(line=line, cells=cells)
 
     def _doctype(self, *_: object) -> None:

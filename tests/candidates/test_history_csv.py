@@ -64,11 +64,6 @@ def test_an_open_quote_refuses_its_row_and_names_what_it_would_swallow() -> None
             "Text follows a closing quote; within quotes a quote is written twice.",
         ),
     ]
-    # Enough of it is read to say whose row it is.
-    assert [r.cells for r in rows if isinstance(r, UnreadableRow)] == [
-        {"case": "2", "at": "2024-01-01T00:00:00Z"},
-        {"case": "4", "at": "2024-01-01T00:00:00Z"},
-    ]
 
 
 def test_quotes_within_a_cell_that_has_none_around_it_are_as_they_stand() -> None:
@@ -262,8 +257,7 @@ def test_what_a_writer_writes_is_read_back(
     writer = csv.writer(out, quoting=quoting, lineterminator=end, delimiter=delimiter)  # type: ignore[arg-type]
     writer.writerows([COLUMNS, *table])
     rows = read(out.getvalue().encode(), delimiter=delimiter)
-    assert [tuple(r.cells.values()) for r in rows] == table
-    assert all(isinstance(r, Row) for r in rows)
+    assert [tuple(r.cells.values()) if isinstance(r, Row) else r for r in rows] == table
 
 
 MUTATIONS = st.lists(

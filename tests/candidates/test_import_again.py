@@ -476,3 +476,38 @@ def test_what_is_remembered_can_be_migrated_back_and_forth(importing: Importing)
     # Nothing is remembered of the rows, but events have ids by what happened to whom and when.
     assert importing(JANUARY) == {"known": 2}
     assert StorageEvent.objects.count() == 2
+
+
+PROSE = "Ann said, that she was ill"
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        # A stray quote in the key's column.
+        (HEADER, ['"' + ANN, BOB]),
+        (HEADER, ['"' + ANN + '"']),
+        (HEADER, ['"' + ANN, '2",applied,T,me,Bob,90']),
+        (HEADER, ['"1', f'{PROSE}",applied,T,me,Bob,90']),
+        (HEADER, ["x" * 201 + ",applied,T,me,Bob,90"]),
+        # A note whose quote is broken: what stands on its other lines.
+        ("case,activity,when,name,points,who", ['1,applied,T,Ann,80,"a "b', PROSE, "and left"]),
+        # A row with a column too many or too few.
+        (HEADER, [f"{PROSE},{ANN}", "Ann,applied,2024-01-03T00:00:00Z"]),
+        (HEADER, [f'{ANN},"{PROSE}"']),
+    ],
+)
+def test_the_report_has_no_key_where_it_may_be_prose(
+    importing: Importing, header: str, rows: list[str]
+) -> None:
+    importing(rows, header=header)
+    reported = importing.reported()
+    assert reported
+    assert {key for _, key, _ in reported} == {""}
+    assert "Ann" not in importing.report.read_text()
+
+
+@pytest.mark.parametrize("key", ["=1+1", "+1", "-1", "@x"])
+def test_a_key_is_no_formula_in_the_report(importing: Importing, key: str) -> None:
+    importing([f"{key},applied,soon,me,Ann,80", f"{key},invited,2024-01-03T00:00:00Z,me,Ann,80"])
+    assert [key for _, key, _ in importing.reported()] == [f"'{key}"] * 2

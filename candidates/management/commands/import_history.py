@@ -16,6 +16,7 @@ from candidates.application.history_map import HistoryMap
 from candidates.application.history_map_json import InvalidMap
 from candidates.application.history_rows import UnusableFile, chunks
 from candidates.application.history_tally import Tally
+from candidates.management.spreadsheet import as_text
 from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 PLAIN_PROGRESS_EVERY = 10_000
@@ -175,7 +176,7 @@ def _report(path: Path | None) -> Iterator[Any]:
         def write(taken: Iterable[Taken]) -> None:
             try:
                 writer.writerows(
-                    (one.line, one.key, one.code, one.detail) for one in taken if one.code
+                    (one.line, as_text(one.key), one.code, one.detail) for one in taken if one.code
                 )
                 file.flush()
             except OSError as error:

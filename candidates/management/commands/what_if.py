@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from candidates import wiring
 from candidates.application.what_if import UNDECIDED, read_threshold
+from candidates.management.spreadsheet import as_text
 from candidates.models import CandidateProjection
 from eventstore.domain.exceptions import InvalidValue
 
@@ -66,14 +67,9 @@ def _write(path: Path, threshold: float) -> int:
         ):
             rows = candidates.values_list("pk", "name", "status", "score")
             for id, name, status, score in rows.iterator(chunk_size=ROWS_AT_A_TIME):
-                writer.writerow([id, _cell(name), status, score, outcome])
+                writer.writerow([id, as_text(name), status, score, outcome])
                 written += 1
     return written
-
-
-def _cell(text: str) -> str:
-    """A spreadsheet takes what begins like this for a formula, whoever sent it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 @contextmanager
