@@ -194,17 +194,25 @@ class HistoryMap:
     def looks_like_a_row(self, cells: Mapping[str, str]) -> bool:
         """Whether there is a key, and a time or an activity that the map names.
 
-        Prose in a cell will hardly have them in their columns.
+        Or one word for a key, an activity that is ignored, and cells for the time that are all
+        there and empty. Prose in a cell will hardly have them in their columns.
         """
-        if not self.key_of(cells):
+        key = self.key_of(cells).strip()
+        if not key:
             return False
-        if self.activity and cells.get(self.activity) in self.rules:
+        activity = cells.get(self.activity, "").strip() if self.activity else ""
+        if activity in self.rules:
             return True
-        return any(self._has_time(time, cells) for time in {r.occurred_at for r in self._all_rules})
+        times = {rule.occurred_at for rule in self._all_rules}
+        if any(self._has_time(time, cells) for time in times):
+            return True
+        columns = {column for time in times for column in time.columns}
+        is_one_word = len(key.split()) == 1
+        return bool(activity) and is_one_word and all(cells.get(name) == "" for name in columns)
 
     def _has_time(self, time: Text, cells: Mapping[str, str]) -> bool:
         try:
-            self.clock.time_of(time.of(cells))
+            self.clock.time_of(time.of({**dict.fromkeys(time.columns, ""), **cells}))
         except BadRow:
             return False
         return True

@@ -146,7 +146,17 @@ class CsvRows:
             cells = next(csv.reader([text], delimiter=self._delimiter), [])
         except csv.Error:
             return False
-        return len(cells) == len(self._header) and self._looks_like_a_row(self._named(cells))
+        width = len(self._header)
+        if len(cells) == width:
+            return self._looks_like_a_row(self._named(cells))
+        if width < 3 or abs(len(cells) - width) > 1:
+            return False
+        # A delimiter too many or too few, anywhere between the first column and the last.
+        shifted = [cells[0], *cells[2:]] if len(cells) > width else [cells[0], "", *cells[1:]]
+        return any(
+            self._looks_like_a_row({name: cell for name, cell in named.items() if cell})
+            for named in (self._named(cells), self._named(shifted))
+        )
 
     def _named(self, cells: list[str]) -> dict[str, str]:
         return {name: cells[index] for name, index in self._wanted if index < len(cells)}

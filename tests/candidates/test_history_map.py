@@ -449,6 +449,9 @@ def test_an_hour_that_a_zone_leaves_out_is_reckoned_with_the_offset_before_it() 
         ({"what": "anything"}, True),
         ({"what": "anything", "at": "soon"}, False),
         ({"case": ""}, False),
+        ({"what": "phone", "at": ""}, True),
+        ({"what": "", "at": ""}, False),
+        ({"what": "phone", "at": "", "case": "Dear Ann"}, False),
     ],
 )
 def test_cells_look_like_a_row_by_key_and_time_or_activity(

@@ -511,3 +511,52 @@ def test_the_report_has_no_key_where_it_may_be_prose(
 def test_a_key_is_no_formula_in_the_report(importing: Importing, key: str) -> None:
     importing([f"{key},applied,soon,me,Ann,80", f"{key},invited,2024-01-03T00:00:00Z,me,Ann,80"])
     assert [key for _, key, _ in importing.reported()] == [f"'{key}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        # The second row has a comma too many, and the quote that closes the first one's.
+        (['1,applied,T,me,"Bob,80', '2,applied,T,me,Lee, Jr",80', "5,applied,T,me,Ann,80"], [2, 3]),
+        # Rows that would be ignored, and have no time.
+        (
+            ['1,applied,T,me,"Bob,80', "2,phone,,me,Ann,80", '3,phone,,me,x",80', ANN],
+            [2, 3, 4],
+        ),
+        (['1,applied,T,me,"Bob,80', "2,applied,T,Ann,80", '3,phone,T,me,x",80', ANN], [2, 3, 4]),
+        (['1,applied,T,me,"Bob,80', "2,phone,T,me,Ann,80,", '3,phone,T,me,x",80', ANN], [2, 3, 4]),
+        # The time is behind the comma too many.
+        (['"Bob,1,T,80', 'Lee, Jr",2,T,80', "Cid,5,T,80"], [2, 3]),
+    ],
+)
+def test_rows_that_a_stray_quote_would_swallow_are_all_refused(
+    importing: Importing, rows: list[str], lines: list[int]
+) -> None:
+    header = HEADER
+    if len(rows[-1].split(",")) == 4:
+        header = "name,case,when,points"
+        plain = {key: value for key, value in MAP.items() if key not in ("activity", "actor")}
+        plain |= {"commands": {}, "dates": {"when": {"command": "add"}}}
+        plain.pop("commands"), plain.pop("occurred_at")
+        importing.map_file.write_text(json.dumps(plain))
+    dated = [row.replace(",T,", ",2024-01-03T00:00:00Z,") for row in rows]
+    assert importing(dated, header=header) == {"added": 1, "refused": len(lines)}
+    assert [(line, code) for line, _, code in importing.reported()] == [
+        (str(line), "unreadable_row") for line in lines
+    ]
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Dear Ann,\nthank you, and all of yours, for coming,\nsee you, Bob",
+        "12 High Street,\nFlat 3,\nLondon, N1 9GU,\nUK",
+        "One, two, three, four, five, six,\nseven, eight, nine, ten, eleven, twelve\nand, so, on",
+        "a,,b,,c,\nDear Ann,phone,,me,you,80\n",
+        "On 2024-01-03 I met her, him, them, us, all\nBerlin, 2024-01-03\n1. called, 2. wrote",
+        "\n\n,,,,,\n,,,,\n \n",
+    ],
+)
+def test_prose_over_several_lines_is_no_row(importing: Importing, prose: str) -> None:
+    row = ANN.replace("Ann", f'"{prose}"')
+    assert importing([row, BOB]) == {"added": 2}
