@@ -58,7 +58,8 @@ class _Spans:
                 Q((f"{name}__isnull", False)) for name in (until, undone_at)
             )
         else:
-            at = max(moment.at, _BEFORE_ALL)
+            # In UTC, since PostgreSQL takes no offset of 16 hours or more.
+            at = max(moment.at, _BEFORE_ALL).astimezone(UTC)
             self._begun = self._begun.filter((f"{since}__lte", at))
             self._ended, self._undone = (Q((f"{name}__lte", at)) for name in (until, undone_at))
         self._counted = self._begun.filter(status__in=COUNTED)

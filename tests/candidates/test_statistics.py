@@ -346,6 +346,19 @@ def test_the_calendars_first_day_is_a_time_too(api: APIClient) -> None:
     assert (answer.status_code, sum(answer.json()["ever"].values())) == (200, 0)
 
 
+@pytest.mark.parametrize("offset", ["+16:00", "-16:00", "+23:59", "-23:59"])
+@pytest.mark.parametrize("name", ["as_of", "known_at"])
+def test_any_offset_that_rfc_3339_has_is_a_time(api: APIClient, name: str, offset: str) -> None:
+    added()
+    answer = api.get(URL, {name: f"2026-11-01T12:00:00{offset}"})
+    assert answer.status_code == 200
+    assert answer.json() == api.get(URL, {name: _utc(f"2026-11-01T12:00:00{offset}")}).json()
+
+
+def _utc(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+
+
 def test_who_may_read_candidates_may_ask(
     user_in: Callable[..., User], client_of: Callable[..., APIClient]
 ) -> None:

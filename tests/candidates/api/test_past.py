@@ -101,6 +101,15 @@ def test_an_offset_other_than_utc_counts(api: APIClient, entered_late: str) -> N
     assert api.get(f"{entered_late}?as_of=2026-01-10T17:00%2B05:00").json()["status"] == "INVITED"
 
 
+@pytest.mark.parametrize("name", ["as_of", "known_at"])
+@pytest.mark.parametrize("offset", ["+23:59", "-23:59"])
+def test_any_offset_that_rfc_3339_has_is_a_time(
+    api: APIClient, entered_late: str, name: str, offset: str
+) -> None:
+    answer = api.get(entered_late, {name: f"2026-01-03T00:00:00{offset}"})
+    assert answer.status_code == (200 if name == "as_of" else 404)
+
+
 def test_before_its_first_event_a_candidate_did_not_exist(
     api: APIClient, entered_late: str
 ) -> None:

@@ -37,6 +37,19 @@ def test_a_stated_time_is_read_as_rfc_3339_writes_it(backdater: APIClient, state
     assert backdater.post(f"{URL}commands/", batch).json()["results"][0]["status"] == 201
 
 
+@pytest.mark.parametrize(
+    ("stated", "stored"),
+    [
+        ("2020-02-29T12:00:00+23:59", "2020-02-28T12:01:00Z"),
+        ("2020-02-29T12:00:00-23:59", "2020-03-01T11:59:00Z"),
+    ],
+)
+def test_a_stated_time_may_have_any_offset(backdater: APIClient, stated: str, stored: str) -> None:
+    added = backdater.post(URL, ADD | {"occurred_at": stated})
+    assert added.status_code == 201
+    assert backdater.get(added["Location"]).json()["added_at"] == stored
+
+
 @pytest.mark.parametrize(("name", "body"), COMMANDS.items())
 def test_who_may_not_backdate_is_refused(
     api: APIClient, add: Callable[..., str], name: str, body: dict[str, Any]
