@@ -14,6 +14,7 @@ from candidates.wiring import event_data
 from eventstore.api.fields import (
     JSONObject,
     StrictChoice,
+    StrictDate,
     StrictDateTime,
     StrictInteger,
     StrictNumber,
@@ -62,7 +63,7 @@ class AddBody(CommandBody):
 
 
 class StandbyBody(CommandBody):
-    until = serializers.DateField(
+    until = StrictDate(
         required=False, allow_null=True, default=None, help_text="When the decision falls due."
     )
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.core.validators import MaxLengthValidator
 from rest_framework import serializers
 
 from eventstore.api.parameters import MOST_NAMED
-from eventstore.api.times import read_instant
+from eventstore.api.times import read_date, read_instant
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -98,21 +98,44 @@ class StrictNumber(serializers.FloatField):
 
 
 class StrictDateTime(serializers.DateTimeField):
-    """An instant. DRF would read a time without its offset in the server's zone."""
+    """An instant, as in a query: see `read_instant`. DRF would read weeks, other digits and more.
 
-    default_error_messages = {"naive_time": "A time needs its offset from UTC, or Z."}
+    It would read a time without its offset in the server's zone, too.
+    """
+
+    default_error_messages = {
+        "invalid": "It is a time such as 2026-03-01T12:00:00Z.",
+        "naive_time": "A time needs its offset from UTC, or Z.",
+    }
 
     def to_internal_value(self, value: Any) -> datetime:
-        if isinstance(value, str):
-            with suppress(ValueError):
-                return read_instant(value)
-        read: datetime = super().to_internal_value(value)
-        return read
+        if not isinstance(value, str):
+            self.fail("invalid")
+        try:
+            return read_instant(value)
+        except ValueError:
+            self.fail("naive_time" if _lacks_its_offset(value) else "invalid")
 
-    def enforce_timezone(self, value: datetime) -> datetime:
-        if value.tzinfo is None:
-            self.fail("naive_time")
-        return value
+
+def _lacks_its_offset(text: str) -> bool:
+    for lacking in ("Z", "T00:00Z"):
+        with suppress(ValueError):
+            return bool(read_instant(text + lacking))
+    return False
+
+
+class StrictDate(serializers.DateField):
+    """A day: see `read_date`."""
+
+    default_error_messages = {"invalid": "It is a date such as 2026-03-01."}
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str):
+            self.fail("invalid")
+        try:
+            return read_date(value)
+        except ValueError:
+            self.fail("invalid")
 
 
 class UTCDateTimeField(serializers.DateTimeField):

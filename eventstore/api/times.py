@@ -1,7 +1,7 @@
-"""Times as RFC 3339 writes them."""
+"""Times and dates as RFC 3339 writes them."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 _FORM = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})"
@@ -32,3 +32,13 @@ def read_instant(text: str) -> datetime:
         return read + timedelta(seconds=1)
     except OverflowError as error:
         raise ValueError("It lies beyond the calendar.") from error
+
+
+def read_date(text: str) -> date:
+    """A day such as 2026-03-01. Raises ValueError for anything else.
+
+    Python would also take weeks, days without hyphens and the digits of other scripts.
+    """
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise ValueError("It is not in the form of RFC 3339.")
+    return date.fromisoformat(text)

@@ -122,6 +122,15 @@ def test_a_profile_within_the_limits_is_taken_and_given_back(api: APIClient) -> 
         ("standby", {"until": ["2026-09-01"]}, ("/until", "invalid")),
         ("standby", {"until": "\ud800"}, ("/until", "invalid")),
         ("standby", {"until": "2026-09-01\x00"}, ("/until", "invalid")),
+        ("standby", {"until": "2030-W01-1"}, ("/until", "invalid")),
+        ("standby", {"until": "2030-001"}, ("/until", "invalid")),
+        ("standby", {"until": "20300101"}, ("/until", "invalid")),
+        ("standby", {"until": "2030-1-1"}, ("/until", "invalid")),
+        ("standby", {"until": "２０３０-01-01"}, ("/until", "invalid")),
+        ("standby", {"until": "٢٠٣٠-01-01"}, ("/until", "invalid")),
+        ("standby", {"until": "2030-01-01\n"}, ("/until", "invalid")),
+        ("standby", {"until": " 2030-01-01"}, ("/until", "invalid")),
+        ("standby", {"until": "0000-01-01"}, ("/until", "invalid")),
         ("standby", {"untill": "2026-09-01"}, ("/untill", "unknown_field")),
         ("invite", {"threshold": 0}, ("/threshold", "unknown_field")),
         ("invite", [], ("", "invalid")),
@@ -177,6 +186,9 @@ def test_every_command_names_the_field_that_will_not_do(
     url = add(score=80)
     before = api.get(url).content
     assert errors_of(post_text(api, f"{url}{name}/", json.dumps(body))) == [found]
+    item = {"command": name, "candidate_id": url.split("/")[-2], "body": body}
+    in_batch = post_text(api, f"{URL}commands/", json.dumps({"commands": [item]}))
+    assert in_batch.status_code == 400 or in_batch.json()["results"][0]["status"] == 400
     assert StorageEvent.objects.count() == 1
     assert api.get(url).content == before
 

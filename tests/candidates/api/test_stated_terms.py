@@ -82,6 +82,28 @@ def test_a_time_that_cannot_be_is_refused(
         ("2020-02-29", "naive_time"),
         ("yesterday", "invalid"),
         ("2020-02-29t12:00:60z", "invalid"),
+        ("20200229T120000Z", "invalid"),
+        ("2020-W09-6T12:00:00Z", "invalid"),
+        ("2020-060T12:00:00Z", "invalid"),
+        ("2020-02-29 12:00:00Z", "invalid"),
+        ("2020-02-29_12:00:00Z", "invalid"),
+        ("2020-02-29T12:00:00,5Z", "invalid"),
+        ("2020-02-29T12:00:00.Z", "invalid"),
+        ("2020-02-29T12Z", "invalid"),
+        ("2020-02-29T12:00:00+0100", "invalid"),
+        ("2020-02-29T12:00:00+01", "invalid"),
+        ("2020-02-29T12:00:00+01:00:30", "invalid"),
+        ("2020-02-29T12:00:00+24:00", "invalid"),
+        ("2020-02-29T24:00:00Z", "invalid"),
+        ("2020-2-9T12:00:00Z", "invalid"),
+        ("٢٠٢٠-02-29T12:00:00Z", "invalid"),
+        ("2020-02-29T12:00:0０Z", "invalid"),  # a digit of full width
+        ("2020-02-29T12:00:00Z\n", "invalid"),
+        (" 2020-02-29T12:00:00Z", "invalid"),
+        ("2020-02-29T12:00:00Z\x00", "invalid"),
+        ("", "invalid"),
+        (True, "invalid"),
+        (["2020-02-29T12:00:00Z"], "invalid"),
         (1582977600, "invalid"),
         (None, "null"),
     ],
@@ -91,6 +113,12 @@ def test_what_is_no_instant_is_refused_by_name(
 ) -> None:
     answer = backdater.post(URL, ADD | {"occurred_at": stated})
     assert errors_of(answer) == [("/occurred_at", code)]
+    item = {"command": "add", "body": ADD | {"occurred_at": stated}}
+    (result,) = backdater.post(f"{URL}commands/", {"commands": [item]}).json()["results"]
+    (error,) = result["problem"]["errors"]
+    assert (result["status"], error["pointer"].endswith("/occurred_at")) == (400, True)
+    assert error["code"] == code
+    assert nothing_is_written()
     assert nothing_is_written()
 
 
