@@ -1,5 +1,6 @@
 """Reads the events of an XES log (IEEE 1849) one by one."""
 
+import codecs
 from collections.abc import Collection, Iterator, Mapping
 from typing import IO, NoReturn
 from xml.parsers import expat
@@ -9,6 +10,10 @@ from candidates.infrastructure.history_lines import LINE_CHARACTERS
 
 _CHUNK = 1 << 16
 _DEPTH = 100
+_NAME = 40
+"""How much of the name of an encoding is said."""
+_READ_BY_EXPAT = {"UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "ISO-8859-1", "US-ASCII"}
+_NO_ENCODINGS_OF_TEXT = {"charmap", "raw-unicode-escape", "unicode-escape"}
 _ATTRIBUTES = {"string", "date", "int", "float", "boolean", "id"}
 
 
@@ -61,6 +66,7 @@ class _Log:
         self._events: list[tuple[int, _Attributes, _Attributes]] = []
         self._unheard = 0
         self._parser = expat.ParserCreate()
+        self._parser.XmlDeclHandler = self._declaration
         self._parser.StartDoctypeDeclHandler = self._doctype
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -90,6 +96,13 @@ class _Log:
                 found = trace.cells | event.cells
                 cells = {name: found[name] for name in self._columns if name in found}
                 yield Row(line=line, cells=cells)
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        if encoding and encoding.upper() not in _READ_BY_EXPAT and not _is_of_one_byte(encoding):
+            shown = encoding[:_NAME]
+            self._refuse(
+                f'says that its encoding is "{shown}", which is not read: save it as UTF-8'
+            )
 
     def _doctype(self, *_: object) -> None:
         self._refuse("has a document type, which no XES needs and which may define entities")
@@ -135,3 +148,25 @@ class _Log:
     def _refuse(self, problem: str) -> NoReturn:
         line = self._parser.CurrentLineNumber
         raise UnusableFile(f"The log {problem}, on line {line}.")
+
+
+def _is_of_one_byte(encoding: str) -> bool:
+    """Whether it is a superset of ASCII with letters in the upper half, each a byte.
+
+    Expat reads no others by their table, or reads them wrongly.
+    """
+    every = bytes(range(256))
+    try:
+        if codecs.lookup(encoding).name in _NO_ENCODINGS_OF_TEXT:
+            return False
+        letters = [bytes([byte]).decode(encoding, "replace") for byte in every]
+        together = every.decode(encoding, "replace")
+    # UnicodeError is a ValueError.
+    except (LookupError, ValueError):
+        return False
+    return (
+        all(len(letter) == 1 for letter in letters)
+        and together == "".join(letters)
+        and together[:128] == every[:128].decode("ascii")
+        and set(letters[128:]) != {"\N{REPLACEMENT CHARACTER}"}
+    )

@@ -246,6 +246,28 @@ def test_a_xes_that_will_not_do_is_refused_whole(log: Log, content: str, words: 
 
 
 @pytest.mark.parametrize(
+    "encoding",
+    [
+        *("shift_jis", "gb2312", "gb18030", "big5", "euc-jp", "iso2022_jp", "hz", "utf-7", "utf8"),
+        *("foo", "ucs-2", "mbcs", "hex", "rot13", "zlib", "utf-32", "cp037", "x" * 500),
+        *("idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "charmap"),
+    ],
+)
+def test_an_encoding_that_no_xes_is_read_in_is_named(log: Log, encoding: str) -> None:
+    content = XES.replace('encoding="UTF-8"', f'encoding="{encoding}"').encode()
+    with pytest.raises(UnusableFile, match=f'its encoding is "{encoding[:40]}", which is not'):
+        read(log(content), **XES_MAP)
+
+
+@pytest.mark.parametrize("encoding", ["windows-1250", "cp1250", "latin2", "mac-latin2", "cp852"])
+def test_a_xes_can_be_in_an_encoding_of_one_byte_a_letter(log: Log, encoding: str) -> None:
+    content = XES.replace('encoding="UTF-8"', f'encoding="{encoding}"').encode(encoding)
+    first = read(log(content), **XES_MAP)[0]
+    assert isinstance(first, Row)
+    assert first.cells["case:applicant"] == "Łukasz & M"
+
+
+@pytest.mark.parametrize(
     ("attributes", "words"),
     [
         ('<string key="a" value="1"/><string key="a" value="2"/>', "names an attribute twice"),
