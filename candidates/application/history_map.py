@@ -16,7 +16,7 @@ from candidates.application.commands import (
     RejectCandidate,
     RescoreCandidate,
 )
-from candidates.application.history_map_json import InvalidMap, object_at, text_at
+from candidates.application.history_map_json import InvalidMap, object_at, stripped, text_at
 from candidates.application.history_rules import (
     Rule,
     columns_of,
@@ -95,7 +95,7 @@ class HistoryMap:
         }
         commands = {
             activity: parsed_rules(rules, plain, f"commands: {activity}")
-            for activity, rules in object_at(plain, "commands").items()
+            for activity, rules in stripped(object_at(plain, "commands"), "commands").items()
         }
         dates = {
             column: parsed_rules(rules, plain, f"dates: {column}", column=column)
@@ -151,7 +151,7 @@ class HistoryMap:
 
     def key_of(self, row: Mapping[str, str]) -> str:
         """What the other system calls the candidate; empty where the row does not say."""
-        return row.get(self.stream, "")
+        return row.get(self.stream, "").strip()
 
     def candidate_id(self, key: str) -> UUID:
         return stream_id_of(uuid5(self._namespace, key))
@@ -197,7 +197,7 @@ class HistoryMap:
         Or one word for a key, an activity that is ignored, and cells for the time that are all
         there and empty. Prose in a cell will hardly have them in their columns.
         """
-        key = self.key_of(cells).strip()
+        key = self.key_of(cells)
         if not key:
             return False
         activity = cells.get(self.activity, "").strip() if self.activity else ""
@@ -218,7 +218,7 @@ class HistoryMap:
         return True
 
     def _asked(self, row: Mapping[str, str]) -> list[tuple[str, Rule]]:
-        activity = row[self.activity] if self.activity else ""
+        activity = row[self.activity].strip() if self.activity else ""
         asked = [(activity, rule) for rule in self.rules.get(activity, ())]
         for column, rules in self.dates.items():
             if row[column].strip():

@@ -35,6 +35,14 @@ def text_at(plain: Mapping[str, Any], name: str, *, where: str = "") -> str:
     return value
 
 
+def stripped(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The same without white space around the names. Raises InvalidMap where two become one."""
+    found = {name.strip(): value for name, value in plain.items()}
+    if len(found) < len(plain):
+        raise InvalidMap(f"{where}: two names differ in nothing but white space.")
+    return found
+
+
 def number_at(
     plain: Mapping[str, Any], name: str, *, where: str, default: float | None = None
 ) -> float:

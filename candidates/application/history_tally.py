@@ -66,12 +66,20 @@ class Tally:
     def problem(self) -> str | None:
         """What somebody has to look at, so that the run has not succeeded; else None."""
         refused = self.outcomes[Outcome.REFUSED]
+        ignored = self.outcomes[Outcome.IGNORED]
+        nothing_asked = (
+            "Nothing was done: no row has an activity or a date that the map names."
+            if ignored and ignored + self._unreadable == self.outcomes.total()
+            else ""
+        )
         if self._unreadable:
             return (
                 f"{_counted(self._unreadable, 'row')} could not be read. Mend the file and run "
-                "again: what is done is not done twice."
-            )
-        if refused and refused == self.outcomes.total() - self.outcomes[Outcome.IGNORED]:
+                f"again: what is done is not done twice. {nothing_asked}"
+            ).strip()
+        if nothing_asked:
+            return nothing_asked
+        if refused and refused == self.outcomes.total() - ignored:
             return f"Nothing was done: {_counted(refused, 'row')} refused."
         return None
 

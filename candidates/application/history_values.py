@@ -14,6 +14,7 @@ from candidates.application.history_map_json import (
     number_at,
     object_at,
     refuse_unknown,
+    stripped,
     text_at,
 )
 from candidates.domain.events import RejectionReason
@@ -147,7 +148,8 @@ class Clock:
 
     def time_of(self, text: str) -> datetime:
         """An aware time. Raises BadRow."""
-        if not text.strip():
+        text = text.strip()
+        if not text:
             raise BadRow("unreadable_time", "The time is empty.")
         try:
             time = (
@@ -191,7 +193,7 @@ class Reason:
         if not isinstance(plain, dict):
             return cls(constant=_code(plain, where))
         refuse_unknown(plain, {"column", "codes", "otherwise"}, where)
-        codes = object_at(plain, "codes", where=f"{where}: ")
+        codes = stripped(object_at(plain, "codes", where=f"{where}: "), f"{where}: codes")
         return cls(
             column=text_at(plain, "column", where=f"{where}: "),
             codes={word: _code(code, f"{where}: {word}") for word, code in codes.items()}
@@ -206,7 +208,7 @@ class Reason:
         """Raises BadRow."""
         if self.column is None:
             return self.constant
-        reason = self.codes.get(row[self.column], self.otherwise)
+        reason = self.codes.get(row[self.column].strip(), self.otherwise)
         if reason is None:
             raise BadRow(
                 "unknown_reason", "The map has no code for this reason; say `otherwise` for such."

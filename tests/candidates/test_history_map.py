@@ -458,3 +458,16 @@ def test_cells_look_like_a_row_by_key_and_time_or_activity(
     cells: Mapping[str, str], looks: bool
 ) -> None:
     assert HistoryMap.parse(PLAIN).looks_like_a_row({**ROW, **cells}) is looks
+
+
+def test_white_space_around_a_reason_and_the_words_of_the_map_says_nothing() -> None:
+    rejected = {
+        "command": "reject",
+        "reason": {"column": "why", "codes": {" Too junior": "withdrew"}},
+    }
+    found = step({"why": " Too junior "}, commands={"applied ": rejected})
+    assert isinstance(found.command, RejectCandidate)
+    assert found.command.reason is RejectionReason.WITHDREW
+    assert found.activity == "applied"
+    with pytest.raises(InvalidMap, match="commands: two names differ in nothing but white space"):
+        HistoryMap.parse({**PLAIN, "commands": {"a": rejected, "a ": rejected}})

@@ -560,3 +560,23 @@ def test_rows_that_a_stray_quote_would_swallow_are_all_refused(
 def test_prose_over_several_lines_is_no_row(importing: Importing, prose: str) -> None:
     row = ANN.replace("Ann", f'"{prose}"')
     assert importing([row, BOB]) == {"added": 2}
+
+
+def test_white_space_around_key_activity_and_time_makes_no_other_row(importing: Importing) -> None:
+    spaced = " 1 , applied, 2024-01-03T00:00:00Z ,me, Ann,80"
+    assert importing([ANN]) == {"added": 1}
+    assert importing([spaced, "1 ,invited ,2024-02-03T00:00:00Z,me,Ann,80"]) == {
+        "known": 1,
+        "invited": 1,
+    }
+    assert statuses() == {"1": "INVITED"}
+
+
+@pytest.mark.parametrize("others", [[], ["2,phone"]])
+def test_a_run_in_which_the_map_meets_no_activity_says_so(
+    importing: Importing, others: list[str]
+) -> None:
+    importing([ANN.replace("applied", "Applied"), *others])
+    assert "no row has an activity or a date that the map names" in importing.problem
+    importing([ANN.replace("applied", "Applied"), BOB])
+    assert importing.problem == ""
