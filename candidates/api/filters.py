@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from candidates.application.addresses import email_keys
 from candidates.application.letters import folded, letters
-from candidates.application.projector import lifted
+from candidates.application.projector import uncut
 from candidates.domain.events import Status
 from candidates.models import CandidateProjection
 from candidates.models.search import CandidateQuerySet
@@ -28,8 +28,8 @@ SHORTEST_SEARCH, LONGEST_SEARCH = 3, 200
 
 
 def _lifted(name: str, text: str) -> str:
-    """As a column shows the values of profiles."""
-    return lifted(short_text(name, text, shortest=1, longest=LONGEST))
+    """As the values of profiles are compared."""
+    return uncut(short_text(name, text, shortest=1, longest=LONGEST))
 
 
 def _searched(name: str, text: str) -> str:
@@ -78,15 +78,20 @@ class CandidateFilter(StrictFilterSet):
         choices=[(status.value, status.value) for status in Status],
         help_text="In this status. Without it all but the retracted.",
     )
-    source = ReadFilter("source", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
+    source = ReadFilter(
+        "source", _lifted, schema=_LIFTED, method="with_value", help_text="The profile's, exactly."
+    )
     position = ReadFilter(
         "position",
         _lifted,
         schema=_LIFTED,
         field_name="applied_position",
+        method="with_value",
         help_text="The profile's, exactly: what the candidate applied for.",
     )
-    owner = ReadFilter("owner", _lifted, schema=_LIFTED, help_text="The profile's, exactly.")
+    owner = ReadFilter(
+        "owner", _lifted, schema=_LIFTED, method="with_value", help_text="The profile's, exactly."
+    )
     tag = ReadFilter(
         "tag",
         _lifted,
@@ -95,7 +100,11 @@ class CandidateFilter(StrictFilterSet):
         help_text="One of the profile's, all of it, in any case and with any accents.",
     )
     external_id = ReadFilter(
-        "external_id", _lifted, schema=_LIFTED, help_text="The profile's, exactly."
+        "external_id",
+        _lifted,
+        schema=_LIFTED,
+        method="with_value",
+        help_text="The profile's, exactly.",
     )
     email = ReadFilter(
         "email",
@@ -182,6 +191,9 @@ class CandidateFilter(StrictFilterSet):
 
     def tagged(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
         return queryset.tagged(value)
+
+    def with_value(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
+        return queryset.with_value(name, value)
 
     def with_email(self, queryset: CandidateQuerySet, name: str, value: str) -> CandidateQuerySet:
         return queryset.with_email(value)

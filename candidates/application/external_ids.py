@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 from uuid import UUID
 
-from candidates.application.projector import LIFTED_LENGTH, lifted
+from candidates.application.projector import LIFTED_LENGTH, uncut
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import InvalidValue
 
@@ -31,8 +31,8 @@ def turn_of(external_id: str) -> str:
 
 
 def external_id_of(profile: Mapping[str, Any]) -> str:
-    """As the read model shows it, empty where there is none: 7 and "7" are one."""
-    return lifted(profile.get(KEY))
+    """All of what the read model shows, empty where there is none: 7 and "7" are one."""
+    return uncut(profile.get(KEY))
 
 
 def checked_external_id(profile: Mapping[str, Any]) -> str:
@@ -40,7 +40,7 @@ def checked_external_id(profile: Mapping[str, Any]) -> str:
     external_id = external_id_of(profile)
     if not external_id:
         raise _invalid("required", "This needs text or a number to look for.")
-    if len(str(profile[KEY]).strip()) > LIFTED_LENGTH:
+    if len(external_id) > LIFTED_LENGTH:
         raise _invalid("too_long", f"An external id has at most {LIFTED_LENGTH} characters.")
     return external_id
 

@@ -40,6 +40,8 @@ _LIFTED = {
     "resume_url": "resume_url",
 }
 """Profile key -> column. `position` alone is the event's place in the log."""
+KEYS: Mapping[str, str] = {column: key for key, column in _LIFTED.items()}
+"""Column -> profile key."""
 REACHED: Mapping[type[DomainEvent], str] = {
     CandidateAdded: Status.ADDED.value,
     CandidateMovedToStandby: Status.STANDBY.value,
@@ -137,21 +139,31 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
     if not name:
         name = name_of(profile, lifted)
     columns["name"] = name[:LIFTED_LENGTH]
+    whole_tags: list[str] = []
     tags = profile.get("tags")
     if isinstance(tags, (list, tuple)):
-        columns["tags"] = [text for tag in tags if (text := lifted(tag))]
+        whole_tags = [text for tag in tags if (text := uncut(tag))]
+        columns["tags"] = [text[:LIFTED_LENGTH] for text in whole_tags]
     email, phone = columns["email"], columns["phone"]
+    # What is looked up is never cut: the rest of a key would be that of somebody else.
+    if len(email) == LIFTED_LENGTH:
+        email = uncut(profile["email"])
+    if len(phone) == LIFTED_LENGTH:
+        phone = uncut(profile["phone"])
     words, email_keys = kept_addresses(email) if email else ([], [])
     numbers, phone_keys = kept_numbers(phone) if phone else ([], [])
     words += numbers
     if contacts:
         _add(contacts, columns, words, email_keys, phone_keys)
+    if contacts or len(phone) > LIFTED_LENGTH:
+        # An index takes no key of thousands of digits.
+        phone_keys = [key for key in phone_keys if len(key) <= LIFTED_LENGTH]
     columns["email_keys"] = "\n".join(email_keys)
     columns["phone_keys"] = "\n".join(phone_keys)
     columns["search_key"] = search_key(
         (name, columns["applied_position"], columns["location"], columns["external_id"]),
         words,
-        columns["tags"],
+        whole_tags,
     )
     return columns
 
@@ -165,8 +177,8 @@ def _add(
 ) -> None:
     """What else was found of addresses and numbers; the first are shown where none is lifted."""
     for kind, typed in contacts:
-        text = lifted(typed)
-        columns[kind] = columns[kind] or text
+        text = typed.strip()
+        columns[kind] = columns[kind] or text[:LIFTED_LENGTH]
         kept = kept_addresses if kind == EMAIL else kept_numbers
         all_keys = email_keys if kind == EMAIL else phone_keys
         found, keys = kept(text)
@@ -184,9 +196,16 @@ def lifted(value: object) -> str:
     """Text and numbers as a column shows them; anything else stays in the profile alone."""
     if type(value) is str:
         return value.strip()[:LIFTED_LENGTH]
+    return uncut(value)[:LIFTED_LENGTH]
+
+
+def uncut(value: object) -> str:
+    """All of a value of which a column shows the beginning."""
+    if type(value) is str:
+        return value.strip()
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
-    return str(value).strip()[:LIFTED_LENGTH]
+    return str(value).strip()
 
 
 PERSONAL = frozenset(forgotten())

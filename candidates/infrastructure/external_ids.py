@@ -53,7 +53,7 @@ class ProjectedExternalIds:
     def candidates(self, external_id: str) -> list[UUID]:
         read = {stream_id: self._read(stream_id) for stream_id in self._lacking()}
         rows = (
-            CandidateProjection.objects.filter(external_id=external_id)
+            CandidateProjection.objects.with_value("external_id", external_id)
             .exclude(status__in=_ENDED)
             .order_by("added_position")
             .values_list("added_position", "pk")[: MOST + len(read)]

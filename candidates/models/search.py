@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import connections, models
-from django.db.models.functions import Concat
-from django.db.models.lookups import Contains, IsNull
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Concat
+from django.db.models.lookups import Contains, Exact, IsNull
 
 from candidates.application.addresses import email_key, email_keys, searched_address
 from candidates.application.compare import INDEXED, spellings, tag_key, word_key
@@ -23,6 +24,7 @@ from candidates.application.phones import (
     may_be_phone,
     phone_key,
 )
+from candidates.application.projector import KEYS, LIFTED_LENGTH
 from candidates.application.what_if import INVITED, UNDECIDED
 
 if TYPE_CHECKING:
@@ -83,6 +85,15 @@ class HasKey(models.Func):
         return f"(instr({searched}, %s) AND ({keys}))", [*no_params, self.hint, *asked]
 
 
+class Trimmed(models.Func):
+    function = "TRIM"
+    output_field = models.TextField()
+
+
+_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What `str.strip` takes away."""
+
+
 def _has_email(text: str) -> models.Q:
     keys = email_keys(text)
     if len(keys) != 1:
@@ -135,6 +146,16 @@ def _contains_one(ways: Iterable[str]) -> models.Q:
     return reduce(or_, (_contains(way, way) for way in ways))
 
 
+def _has_value(column: str, text: str) -> models.Q:
+    """Of a long value a column has the beginning alone, and the profile has all."""
+    shown = models.Q(**{column: text[:LIFTED_LENGTH]})
+    if len(text) < LIFTED_LENGTH:
+        return shown
+    profile = Cast("profile", models.JSONField())
+    kept = Trimmed(KeyTextTransform(KEYS[column], profile), models.Value(_WHITE_SPACE))
+    return shown & models.Q(Exact(kept, text))
+
+
 class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
     def search(self, text: str) -> Self:
         """Those with all these words in name, e-mail, position, location, external id or tags; or
@@ -170,7 +191,7 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         among = models.Q(search_key__contains=tail)
         if not (phone_key(text).endswith(tail) and (several or tail in folded(text))):
             among |= parts
-        beside = models.Q(external_id=text.strip())
+        beside = _has_value("external_id", text.strip())
         return self._whole_or(parts, _has_phone(text), beside=beside, among=among)
 
     def _by_address(self, word: str) -> models.Q:
@@ -196,6 +217,10 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         # meets a part, and ends that where it meets a whole.
         one = them.order_by("-added_position").values("added_position")[:1]
         return among & (whole | beside | (parts & models.Q(IsNull(models.Subquery(one), True))))
+
+    def with_value(self, column: str, text: str) -> Self:
+        """Those whose profile has this very value, without white space around it."""
+        return self.filter(_has_value(column, text))
 
     def with_email(self, email: str) -> Self:
         """Those with this e-mail address among theirs: see `addresses.email_keys`."""

@@ -1,5 +1,6 @@
 """Lists of candidates narrowed down, searched, and in another order."""
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,6 +66,44 @@ def test_a_list_is_narrowed_down(api: APIClient, people: None, query: str, names
 def test_a_long_value_is_found_by_all_of_it(api: APIClient, add: Callable[..., str]) -> None:
     add(name="a", position="x" * 300)
     assert _found(api, f"position={'x' * 300}") == {"a"}
+
+
+@pytest.mark.parametrize("key", ["source", "position", "owner", "external_id", "tag"])
+def test_long_values_that_begin_alike_are_not_the_same(
+    api: APIClient, add: Callable[..., str], key: str
+) -> None:
+    long = "é" * 200
+    for name, value in [("a", f"{long}A"), ("b", f"\t{long}B\u3000"), ("c", long), ("d", "é")]:
+        add(name=name, **({"tags": [value]} if key == "tag" else {key: value}))
+    for text, names in [("A", {"a"}), ("B", {"b"}), ("", {"c"}), ("C", set()), ("AA", set())]:
+        assert _found(api, f"{key}={quote(long + text)}") == names, text
+    assert _found(api, f"{key}={quote('é')}") == {"d"}
+
+
+@pytest.mark.parametrize("key", ["email", "emails", "phone", "phones"])
+@pytest.mark.parametrize("front", [0, 186, 187, 190, 195, 199, 3000])
+def test_an_address_or_a_number_is_found_wherever_it_stands_in_a_text(
+    api: APIClient, add: Callable[..., str], key: str, front: int
+) -> None:
+    email = key.startswith("email")
+    filler = "ab@x.example, " if email else "+49 30 9018201, "
+    text = (filler * 300)[: front // len(filler) * len(filler)].ljust(front)
+    whole, cut = ("eve.1@corp.com", "eve.1@corp.co") if email else ("04612345678", "0461234567")
+    add(name="eve", **{key: text + whole})
+    asked = "email" if email else "phone"
+    assert _found(api, f"{asked}={whole}") == {"eve"}
+    assert _found(api, f"{asked}={cut}") == set()
+    assert _found(api, f"search={whole}") == {"eve"}
+
+
+@pytest.mark.parametrize("key", ["phone", "phones", "mobile"])
+def test_digits_without_end_are_kept_and_are_no_number(
+    api: APIClient, add: Callable[..., str], key: str
+) -> None:
+    digits = "".join(random.Random(5).choices("123456789", k=9000))
+    add(name="ann", **{key: digits})
+    assert _found(api, f"phone={digits[:200]}") == set()
+    assert _found(api, f"phone={digits[:1000]}") == set()
 
 
 @pytest.mark.parametrize(

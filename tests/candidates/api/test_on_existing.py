@@ -76,6 +76,15 @@ def test_external_ids_are_compared_as_the_list_shows_them(
     assert api.post(KNOWN, body(other)).status_code == (200 if same else 201)
 
 
+def test_an_external_id_that_is_the_beginning_of_a_longer_one_is_another(api: APIClient) -> None:
+    long = "x" * LIFTED_LENGTH
+    assert api.post(URL, body(f"{long}A")).status_code == 201
+    first = api.post(KNOWN, body(long))
+    assert first.status_code == 201
+    again = api.post(KNOWN, body(long))
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+
+
 @pytest.mark.parametrize(
     ("profile", "code"),
     [
