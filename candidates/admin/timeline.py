@@ -93,7 +93,7 @@ def _words(event: CandidateEvent, profile: Mapping[str, Any]) -> tuple[str, list
             return "Rejected", facts
         case CandidateDecisionUndone(undone_version=version, undone_type=kind, status=status):
             title = "Reinstated" if kind == CandidateRejected.event_type else "Decision undone"
-            taken_back = f"the {_NOUNS[kind]} of version {version}"
+            taken_back = f"the {_NOUNS.get(kind, 'decision')} of version {version}"
             return title, [("Taken back", taken_back), ("Status again", status.capitalize())]
         case CandidateRescored(score=score, why=why):
             return "Rescored", [("Score", str(score)), ("Why", why)]

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -397,6 +398,65 @@ def test_the_admin_says_what_cannot_be_read(log: Log, staff: Any) -> None:
         event = f"/admin/eventstore/storageevent/{log.stored.position}/change/"
         assert browser.get(event).status_code == 200
     assert str(log.row.event_id) not in browser.get(page).content.decode()
+
+
+NO_DECISION = '{"undone_version":2,"undone_type":"candidate.promoted","status":"ADDED"}'
+
+
+@pytest.fixture
+def unfoldable() -> StorageRow:
+    """The third of a stream: it is read, and no projection of candidates can make rows of it."""
+    stream_id = appended(added(), noted())
+    return inserted(stream_id, event_type="candidate.decision_undone", data=NO_DECISION)
+
+
+def test_the_past_names_an_event_that_is_read_and_cannot_be_folded(
+    unfoldable: StorageRow, client_of: Any
+) -> None:
+    client = client_of(User.objects.create_superuser("root"))
+    at = f"/api/v1/candidates/{unfoldable.stream_id}/"
+    now = datetime.now(UTC).isoformat()
+    for query in ({"version": "3"}, {"as_of": now}, {"known_at": now}):
+        answer = client.get(at, query)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (503, "unreadable_event")
+        assert (problem["version"], problem["event_id"]) == (3, str(unfoldable.event_id))
+        assert "cannot be folded: KeyError at candidates." in problem["detail"]
+        assert "promoted" not in problem["detail"]
+    # Before that event there is nothing wrong, and what it says can be told.
+    assert client.get(at, {"version": "2"}).json()["version"] == 2
+    assert len(client.get(f"{at}history/").json()["results"]) == 3
+    assert client.get("/api/v1/events/", {"subject": unfoldable.stream_id}).status_code == 200
+    assert client.post(f"{at}note/", {"text": "t"}, format="json").status_code == 200
+
+
+def test_the_admin_shows_a_candidate_with_an_event_that_cannot_be_folded(
+    unfoldable: StorageRow, staff: Any
+) -> None:
+    command("follow", "--once")
+    with suppress(CommandError):
+        command("replay")
+    (parked,) = parked_streams().listed("candidates")
+    assert (parked.stream_id, parked.version) == (unfoldable.stream_id, 3)
+    browser = staff(superuser=True)
+    page = f"/admin/candidates/candidateprojection/{unfoldable.stream_id}/change/"
+    today = browser.get(page)
+    assert today.status_code == 200
+    assert "the decision of version 2" in today.content.decode()
+    assert browser.get(f"{page}?version=2").status_code == 200
+    then = browser.get(f"{page}?version=3", follow=True)
+    assert then.status_code == 200
+    assert str(unfoldable.event_id) in then.content.decode()
+
+
+def test_a_stream_that_begins_with_another_event_is_never_a_fault_of_ours(
+    client_of: Any,
+) -> None:
+    row = inserted(uuid4(), data='{"text":"t"}')
+    client = client_of(User.objects.create_superuser("root"))
+    for query in ("?version=1", "history/"):
+        answer = client.get(f"/api/v1/candidates/{row.stream_id}/{query}")
+        assert answer.status_code in (200, 503)
 
 
 def test_an_import_refuses_the_rows_of_such_a_candidate_and_takes_all_others(
