@@ -1,11 +1,11 @@
 """What another threshold would change, asked of the candidates as they stand now."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from candidates.domain.events import Status
 from eventstore.domain.exceptions import InvalidValue
+from eventstore.domain.numbers import read_number
 
 UNDECIDED = (Status.ADDED, Status.STANDBY)
 """Who may still be invited, if the score reaches the threshold."""
@@ -38,14 +38,12 @@ class WhatIf:
 
 
 def read_threshold(text: str) -> float:
-    """A number as JSON writes it. Python would also take `nan`, `1_0`, ` 75 ` and other scripts'.
-
-    Raises InvalidValue for anything else and for a number beyond 100.
-    """
+    """See `read_number`. Raises InvalidValue for what is no number, and for one beyond 100."""
     detail = "A threshold is a number from 0 to 100, such as 60 or 72.5."
-    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):
-        raise InvalidValue(pointer="/threshold", rule="not_a_number", detail=detail)
-    threshold = float(text)
+    try:
+        threshold = read_number(text)
+    except ValueError:
+        raise InvalidValue(pointer="/threshold", rule="not_a_number", detail=detail) from None
     if not 0 <= threshold <= 100:
         raise InvalidValue(pointer="/threshold", rule="out_of_range", detail=detail)
     return threshold

@@ -270,7 +270,7 @@ def test_the_command_needs_a_threshold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("0", 0.0), ("75", 75.0), ("72.5", 72.5), ("100.0", 100.0), ("007", 7.0)]
+    ("text", "number"), [("0", 0.0), ("75", 75.0), ("72.5", 72.5), ("100.0", 100.0), ("7e0", 7.0)]
 )
 def test_a_number_in_digits_is_a_threshold(text: str, number: float) -> None:
     assert read_threshold(text) == number

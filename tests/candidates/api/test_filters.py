@@ -323,3 +323,47 @@ def test_every_score_that_there_is_has_a_page_behind_it(api: APIClient) -> None:
         given(AddCandidate(profile={"name": repr(score)}, score=score))
     pages = _names_of_all_pages(api, f"{URL}?ordering=score&page_size=1")
     assert pages == [[repr(score)] for score in sorted(scores)]
+
+
+ZEROS = ["0", "-0", "-0.0", "0.0", "0e99999", "0e00001", "-0e0", "0E-0", f"0.{'0' * 999}"]
+ONES = ["1", "1.0", "1e0", "1e00000", "10e-1", "10E-01", f"1{'0' * 500}e-500"]
+NO_NUMBERS = [
+    "01",
+    "00",
+    "-00",
+    "+1",
+    ".5",
+    "1.",
+    "1e",
+    "0x1",
+    "1_0",
+    "١",
+    "1 ",
+    " 1",
+    "1\n",
+    "nan",
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("candidates", "score_min"), ("candidates", "score_max"), ("what-if", "threshold")],
+)
+def test_every_number_of_a_query_is_written_as_in_json(
+    api: APIClient, path: str, name: str
+) -> None:
+    url = f"/api/v1/{path}/"
+    for text in ZEROS + ONES:
+        assert api.get(url, {name: text}).status_code == 200, text
+    for text in [*NO_NUMBERS, "-1", "-1e-300", "100.00000000000001", "1e999", "9" * 5000]:
+        answer = api.get(url, {name: text})
+        assert answer.status_code == 400, text
+        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("text", ["01", "00", "-0", "1.0", "1e0", "+1", "١"])
+@pytest.mark.parametrize("name", ["page_size", "changed_after"])
+def test_a_whole_number_of_a_query_is_digits(api: APIClient, name: str, text: str) -> None:
+    answer = api.get("/api/v1/candidates/", {name: text})
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{name}"]
