@@ -7,6 +7,7 @@ from django.db import connection
 
 from candidates.application.ports import TakenRow
 from candidates.models import ImportedRow
+from eventstore.infrastructure.portions import portions
 
 _INTO = f"INSERT INTO {ImportedRow._meta.db_table} (place, digest, candidate, system, file)"
 _INSERT = f"{_INTO} VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
@@ -23,9 +24,10 @@ class DjangoTakenRows:
 
     def at(self, places: Collection[UUID]) -> Mapping[UUID, Mapping[UUID, UUID]]:
         found: dict[UUID, dict[UUID, UUID]] = {}
-        rows = ImportedRow.objects.filter(place__in=places)
-        for place, digest, file in rows.values_list("place", "digest", "file"):
-            found.setdefault(place, {})[digest] = file
+        for portion in portions(places):
+            rows = ImportedRow.objects.filter(place__in=portion)
+            for place, digest, file in rows.values_list("place", "digest", "file"):
+                found.setdefault(place, {})[digest] = file
         return found
 
     def add(self, rows: Sequence[TakenRow], *, file: UUID) -> None:
@@ -44,5 +46,9 @@ class DjangoTakenRows:
 
 def candidates_of(file: UUID, among: Collection[UUID]) -> set[UUID]:
     """Those of these candidates of whom the file had rows."""
-    rows = ImportedRow.objects.filter(file=file, candidate__in=among)
-    return set(rows.values_list("candidate", flat=True))
+    rows = ImportedRow.objects.filter(file=file)
+    return {
+        candidate
+        for portion in portions(among)
+        for candidate in rows.filter(candidate__in=portion).values_list("candidate", flat=True)
+    }

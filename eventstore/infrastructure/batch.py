@@ -32,6 +32,7 @@ from eventstore.infrastructure.mapper import (
     undecodable,
     unreadable,
 )
+from eventstore.infrastructure.portions import portions
 from eventstore.models import StreamKey
 
 PER_STATEMENT = 1000
@@ -197,10 +198,11 @@ class DjangoEventBatch:
             )
         for row, position, _ in stored:
             streams[row.stream_id].rows.append((row, position))
-        keys = StreamKey.objects.filter(stream_id__in=streams).values_list("stream_id", "wrapped")
-        for stream_id, wrapped in keys:
-            streams[stream_id].keyed = True
-            streams[stream_id].wrapped = None if wrapped is None else bytes(wrapped)
+        for portion in portions(streams):
+            keys = StreamKey.objects.filter(stream_id__in=portion)
+            for stream_id, wrapped in keys.values_list("stream_id", "wrapped"):
+                streams[stream_id].keyed = True
+                streams[stream_id].wrapped = None if wrapped is None else bytes(wrapped)
         for stream in streams.values():
             if stream.rows:
                 stream.base = stream.head = head_at(stream.rows[-1][0])
@@ -226,9 +228,9 @@ class DjangoEventBatch:
         found = {row.stream_id for row, _, _ in newer}
         found |= {id for id, base in bases.items() if base.version and id not in present}
         created = [id for id, stream in changed.items() if stream.created]
-        found |= set(
-            StreamKey.objects.filter(stream_id__in=created).values_list("stream_id", flat=True)
-        )
+        for portion in portions(created):
+            keys = StreamKey.objects.filter(stream_id__in=portion)
+            found |= set(keys.values_list("stream_id", flat=True))
         commands = {
             command_id: one.stream_id
             for _, one, _ in self._appended

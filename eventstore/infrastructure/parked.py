@@ -11,6 +11,7 @@ from django.db.models import Count
 from eventstore import models
 from eventstore.application.naming import check_parked
 from eventstore.application.parking import ParkedStream, described, retry_at
+from eventstore.infrastructure.portions import portions
 
 
 class DjangoParkedStreams:
@@ -61,7 +62,11 @@ class DjangoParkedStreams:
         # Mostly there is none, which is quicker asked than whether there is one of so many.
         if not rows.exists():
             return set()
-        return set(rows.filter(stream_id__in=stream_ids).values_list("stream_id", flat=True))
+        return {
+            stream_id
+            for portion in portions(stream_ids)
+            for stream_id in rows.filter(stream_id__in=portion).values_list("stream_id", flat=True)
+        }
 
     def count(self) -> Mapping[str, int]:
         rows = models.ParkedStream.objects.values("projection").annotate(streams=Count("pk"))

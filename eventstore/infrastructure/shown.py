@@ -7,9 +7,8 @@ from django.db import connection
 from eventstore.application.ports import Checkpoints, ParkedStreams
 from eventstore.application.projection import Projection
 from eventstore.infrastructure.log import settled_position
+from eventstore.infrastructure.portions import portions
 from eventstore.models import StorageEvent
-
-STREAMS_PER_QUERY = 500
 
 
 class ShownEnd:
@@ -64,9 +63,9 @@ class ShownEnd:
         for parked in self._parked.among(self._projection.name, behind.keys()):
             del behind[parked]
         events = StorageEvent.objects.filter(position__gt=after, position__lte=until)
-        ids, positions = list(behind), []
-        for start in range(0, len(ids), STREAMS_PER_QUERY):
-            those = events.filter(stream_id__in=ids[start : start + STREAMS_PER_QUERY])
+        positions = []
+        for portion in portions(behind):
+            those = events.filter(stream_id__in=portion)
             stored = those.values_list("stream_id", "version", "position")
             positions += [place for id, version, place in stored if version > behind[id]]
         return min(positions, default=None)

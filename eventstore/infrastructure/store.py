@@ -35,6 +35,7 @@ from eventstore.infrastructure.mapper import (
     undecodable,
     unreadable,
 )
+from eventstore.infrastructure.portions import portions
 from eventstore.models import StorageEvent, StreamKey
 
 ROWS_PER_STATEMENT = 1000
@@ -154,7 +155,10 @@ class DjangoEventStore:
 
     def carried_out(self, command_ids: Collection[UUID]) -> set[UUID]:
         firsts = {event_id_of(command_id, 0): command_id for command_id in command_ids}
-        found = StorageEvent.objects.filter(event_id__in=firsts).values_list("event_id", flat=True)
+        found: set[UUID] = set()
+        for portion in portions(firsts):
+            rows = StorageEvent.objects.filter(event_id__in=portion)
+            found |= set(rows.values_list("event_id", flat=True))
         return {firsts[event_id] for event_id in found}
 
     def read_all(

@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, Min, OuterRef
 from eventstore import models
 from eventstore.application.naming import check_projection
 from eventstore.application.ports import WaitingCount, WaitingMessage
+from eventstore.infrastructure.portions import portions
 
 KEPT_AT_ONCE = 500
 
@@ -65,12 +66,16 @@ class DjangoWaitingRoom:
         # Mostly there is none, which is quicker asked than whether there is one of so many.
         if not rows.exists():
             return set()
-        return set(rows.filter(stream_id__in=stream_ids).values_list("stream_id", flat=True))
+        return {
+            stream_id
+            for portion in portions(stream_ids)
+            for stream_id in rows.filter(stream_id__in=portion).values_list("stream_id", flat=True)
+        }
 
     def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None:
-        models.WaitingMessage.objects.filter(
-            projection=projection, stream_id=stream_id, version__in=versions
-        ).delete()
+        rows = models.WaitingMessage.objects.filter(projection=projection, stream_id=stream_id)
+        for portion in portions(versions):
+            rows.filter(version__in=portion).delete()
 
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
         parked = models.ParkedStream.objects.filter(

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
+from django.utils import timezone
 
 from candidates import wiring
 from candidates.application import history_rows
@@ -24,10 +26,14 @@ from candidates.application.commands import (
 )
 from candidates.application.history_map import HistoryMap
 from candidates.application.row_identity import RowIdentity
+from candidates.infrastructure.imported_rows import candidates_of
 from candidates.models import CandidateProjection, ImportedRow
 from eventstore import wiring as eventstore
 from eventstore.application.commands import CommandContext
+from eventstore.application.ports import WaitingMessage
+from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.models import StorageEvent, WrappedSecret
+from tests.factories import add
 from tests.given import given
 from tests.threads import together
 
@@ -580,3 +586,52 @@ def test_a_run_in_which_the_map_meets_no_activity_says_so(
     assert "no row has an activity or a date that the map names" in importing.problem
     importing([ANN.replace("applied", "Applied"), BOB])
     assert importing.problem == ""
+
+
+@pytest.fixture
+def few_values() -> Iterator[None]:
+    """As many values in a statement as any SQLite binds."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's driver has no such limit")
+    connection.ensure_connection()
+    before = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+    yield
+    connection.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+
+
+@pytest.mark.usefixtures("few_values")
+def test_many_commands_of_many_rows_are_asked_for_in_portions(importing: Importing) -> None:
+    dates = {f"call {n}": {"command": "note", "text": "name"} for n in range(20)}
+    shape = {**MAP, "dates": {"added": {"command": "add"}, **dates}, "time_zone": "UTC"}
+    for key in ("activity", "occurred_at", "commands", "actor"):
+        del shape[key]
+    importing.map_file.write_text(json.dumps(shape))
+    header = ",".join(["case", "name", "points", "added", *dates])
+    days = ",".join(f"2024-02-{day:02}" for day in range(1, 21))
+    rows = [f"{n},Ann,80,2024-01-01,{days}" for n in range(60)]
+    counted = {"added": 60, "noted": 1200}
+    assert importing(rows, header=header, dry_run=True) == counted
+    assert importing(rows, header=header) == counted
+    assert importing(rows, header=header) == {"known": 1260}
+    assert CandidateProjection.objects.count() == 60
+
+
+@pytest.mark.usefixtures("few_values")
+def test_whatever_is_asked_about_many_at_once_is_asked_in_portions() -> None:
+    many = [uuid4() for _ in range(2000)]
+    given(add(candidate_id=many[-1]))
+    batch = eventstore.event_store().batch()
+    batch.fetch(many, command_ids=many)
+    assert batch.head(many[-1]).version == 1
+    assert eventstore.event_store().carried_out(many) == set()
+    parked = eventstore.parked_streams()
+    for stream_id in (many[0], many[-1]):
+        parked.park("candidates", stream_id, version=1, event_type="x", error=ValueError())
+    assert parked.among("candidates", many) == {many[0], many[-1]}
+    assert candidates_of(uuid4(), among=many) == set()
+    room = DjangoWaitingRoom(clock=timezone.now)
+    late = WaitingMessage(version=1999, body=b"{}", erases=False, kept_at=timezone.now())
+    room.keep("candidates", many[-1], [late])
+    assert room.among("candidates", many) == {many[-1]}
+    room.discard("candidates", many[-1], range(2000))
+    assert room.among("candidates", many) == set()
