@@ -21,7 +21,7 @@ from candidates.application.history_rows import Row, UnreadableRow
 from candidates.application.history_values import BadRow
 from candidates.application.ports import Occurrences, TakenRow, TakenRows
 from candidates.application.projector import LIFTED_LENGTH
-from candidates.application.row_identity import RowIdentity, instant
+from candidates.application.row_identity import RowIdentity, instant, says
 from candidates.application.service import CandidateService
 from candidates.domain.events import (
     CandidateAdded,
@@ -125,8 +125,6 @@ class _Asked:
     step: Step
     place: UUID
     digest: UUID
-    first: UUID
-    """The digest of the first row of the file that says the same."""
 
     def command_id(self, number: int) -> UUID:
         """Of the row of this number among those taken at its place, counted from 1.
@@ -211,11 +209,8 @@ class HistoryImport:
         for (line, key, step), place, content, number in zip(
             steps, places, contents, self._occurrences.met(contents), strict=True
         ):
-            first = identity.digest(content, 1)
-            digest = first if number == 1 else identity.digest(content, number)
-            asked.append(
-                _Asked(line=line, key=key, step=step, place=place, digest=digest, first=first)
-            )
+            digest = identity.digest(content, number)
+            asked.append(_Asked(line=line, key=key, step=step, place=place, digest=digest))
         return asked
 
     def _place(self, step: Step) -> UUID:
@@ -253,7 +248,9 @@ class HistoryImport:
             at_place = taken.setdefault(one.place, {})
             if one.digest in at_place or one.digest in by_line:
                 outcome = _outcome(one, Outcome.KNOWN)
-            elif one.first not in at_place and set(at_place.values()) - {self._batch_id}:
+            elif set(at_place.values()) - {self._batch_id} and not any(
+                says(one.digest, other) for other in at_place
+            ):
                 outcomes.append(_outcome(one, Outcome.CHANGED, CHANGED, IN_WORDS))
                 continue
             else:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
+_NUMBERS = 0xFFFF_FFFF
+"""The part of a row's digest that its number changes; 96 bits are left of its content."""
+
 
 class RowIdentity:
     """Of the rows of one system."""
@@ -30,8 +33,13 @@ class RowIdentity:
         )
 
     def digest(self, content: UUID, number: int) -> UUID:
-        """Of the row of this number, counted from 1, among those of its file with this content."""
-        return self._of(b"row" + content.bytes + number.to_bytes(8, "big"))
+        """Of the row of this number, counted from 1, among those of its file with this content.
+
+        They are alike but for the last four bytes, so that `says` tells them without the number.
+        """
+        first = self._of(b"row" + content.bytes + (1).to_bytes(8, "big")).int
+        last = (first + number - 1) & _NUMBERS
+        return UUID(int=first & ~_NUMBERS | last)
 
     def _digest(self, said: list[object]) -> UUID:
         # Escaped, so that half a surrogate pair can be said too.
@@ -39,6 +47,11 @@ class RowIdentity:
 
     def _of(self, said: bytes) -> UUID:
         return UUID(bytes=hmac.digest(self._secret, said, "sha256")[:16])
+
+
+def says(digest: UUID, other: UUID) -> bool:
+    """Whether the rows of these digests say the same, whatever their numbers are."""
+    return digest.int | _NUMBERS == other.int | _NUMBERS
 
 
 def instant(time: datetime) -> str:

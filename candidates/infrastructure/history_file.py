@@ -23,9 +23,15 @@ _CHUNK = 1 << 20
 
 
 def content_digest(path: Path) -> str:
-    """SHA-256 of the file as it lies on the disk, in hexadecimal. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of what stands in the file, in hexadecimal. Raises OSError.
+
+    Packed or not, and with whatever line ends and empty lines, it is the same file.
+    """
+    digest = hashlib.sha256()
+    with _opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk.translate(None, b"\r\n"))
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What an import remembers: a row is known by what it says, in whichever file and on which line."""
 
 import csv
+import gzip
 import io
 import json
 import sqlite3
@@ -207,6 +208,49 @@ def test_a_second_one_of_the_same_file_is_refused_by_the_rules(importing: Import
     both = importing.file([ANN, ANN.replace("80", "85")])
     for first in ("added", "known", "known"):
         assert importing(both) == {first: 1, "refused": 1}
+
+
+MOVED = [FEBRUARY[0], ANN, FEBRUARY[0]]
+"""Invited before and after the candidate is there."""
+
+
+@pytest.mark.parametrize("before", [1, 3])
+def test_a_row_that_says_what_a_taken_one_says_has_not_changed(
+    importing: Importing, before: int
+) -> None:
+    rows = [*MOVED[:1] * before, *MOVED[1:]]
+    assert importing(rows) == {"added": 1, "invited": 1, "refused": before}
+    grown = importing.file([*rows, BOB])
+    for counted in ({"added": 1, "known": 2}, {"known": 3}):
+        for dry_run in (True, False):
+            assert importing(grown, dry_run=dry_run) == {**counted, "refused": before}
+            assert {code for _, _, code in importing.reported()} == {"wrong_status"}
+    corrected = FEBRUARY[0].replace("80", "85")
+    assert importing([corrected]) == {"changed": 1}
+    assert StorageEvent.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        gzip.compress,
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text + b"\n",
+        lambda text: text.replace(b"\n", b"\n\n", 1),
+        lambda text: gzip.compress(text.rstrip(b"\n").replace(b"\n", b"\r\n")),
+    ],
+    ids=["packed", "other line ends", "an empty line behind", "an empty line within", "all"],
+)
+def test_a_file_that_is_written_otherwise_is_the_same_file(
+    importing: Importing, written: Callable[[bytes], bytes]
+) -> None:
+    file = importing.file([ANN, ANN.replace("80", "85"), *MOVED])
+    counted = {"added": 1, "invited": 1, "refused": 3}
+    assert importing(file) == counted
+    file.write_bytes(written(file.read_bytes()))
+    again = importing(file)
+    assert "changed" not in again
+    assert (again["known"], again["refused"]) == (2, 3)
 
 
 def test_what_may_happen_twice_is_taken_as_often_as_it_stands_there(importing: Importing) -> None:
