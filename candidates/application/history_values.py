@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from candidates.application.history_map_json import (
     text_at,
 )
 from candidates.domain.events import RejectionReason
+from eventstore.domain.times import read_instant
 
 _NOT_A_NUMBER = "The score is not a number."
 _SAMPLE = datetime(2024, 11, 23, 13, 45, 6, tzinfo=UTC)
@@ -153,7 +155,7 @@ class Clock:
             raise BadRow("unreadable_time", "The time is empty.")
         try:
             time = (
-                datetime.fromisoformat(text)
+                _iso_8601(text)
                 if self.date_format is None
                 else datetime.strptime(text, self.date_format)  # noqa: DTZ007
             )
@@ -214,6 +216,13 @@ class Reason:
                 "unknown_reason", "The map has no code for this reason; say `otherwise` for such."
             )
         return reason
+
+
+def _iso_8601(text: str) -> datetime:
+    """Also without an offset, and whatever RFC 3339 allows. Raises ValueError."""
+    with suppress(ValueError):
+        return read_instant(text)
+    return datetime.fromisoformat(text)
 
 
 def _is_name(column: Any) -> bool:

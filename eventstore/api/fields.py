@@ -11,7 +11,7 @@ from django.core.validators import MaxLengthValidator
 from rest_framework import serializers
 
 from eventstore.api.parameters import MOST_NAMED
-from eventstore.api.times import read_date, read_instant
+from eventstore.domain.times import read_date, read_instant
 
 
 class StrictSerializer(serializers.Serializer[Any]):

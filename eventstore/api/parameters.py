@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from eventstore.api.times import read_instant
 from eventstore.domain.numbers import read_number
+from eventstore.domain.times import read_instant
 
 MOST_NAMED = 20
 """Mistakes of one kind that are listed: a request full of them is not answered with a longer one.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from eventstore.api.times import read_instant
+from eventstore.domain.times import read_instant
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
