@@ -93,6 +93,8 @@ class HistoryMap:
             key: Text.parse(value, f"profile: {key}")
             for key, value in object_at(plain, "profile").items()
         }
+        if "external_id" in profile:
+            raise InvalidMap("profile: external_id is always what `stream` says; leave it out.")
         commands = {
             activity: parsed_rules(rules, plain, f"commands: {activity}")
             for activity, rules in stripped(object_at(plain, "commands"), "commands").items()

@@ -14,7 +14,7 @@ _LINES_NAMED = 10
 
 
 class CsvRows:
-    """Iterates over the rows behind the header; a line with nothing at all is no row.
+    """Iterates over the rows behind the header; a line with nothing but blanks is no row.
 
     A cell in quotes may run over many lines. Where it cannot be read, since its quote is never
     closed or text follows the closing one, the row is refused on whose line the quote opens, and
@@ -57,7 +57,7 @@ class CsvRows:
             except (csv.Error, _TooLongError):
                 yield from self._broken(line)
                 continue
-            if not cells:
+            if self._is_blank(cells):
                 continue
             inside = self._rows_inside(self._record.taken[1:], line + 1)
             if inside:
@@ -69,7 +69,8 @@ class CsvRows:
         try:
             while True:
                 self._record.begin()
-                if header := next(self._reader):
+                header = next(self._reader)
+                if not self._is_blank(header):
                     return header
         except StopIteration:
             return []
@@ -78,6 +79,10 @@ class CsvRows:
                 "The log cannot be read: its first line, which names the columns, is no row of "
                 "a CSV, or too long."
             ) from None
+
+    def _is_blank(self, cells: list[str]) -> bool:
+        """Whether the record in hand is a line with nothing, not even an empty cell in quotes."""
+        return not cells or (len(cells) == 1 and self._lines.is_blank(self._record.taken[-1]))
 
     def _row(self, line: int, cells: list[str]) -> Row | UnreadableRow:
         width = len(self._header)

@@ -19,7 +19,7 @@ def json_rows(lines: Lines, *, columns: Collection[str]) -> Iterator[Row | Unrea
     while (line := lines.take()) is not None:
         if line is TOO_LONG:
             yield _unreadable(lines.number, "The line is too long.")
-        elif line.strip():
+        elif not lines.is_blank(line):
             yield _row(lines.number, line, columns)
 
 
@@ -30,8 +30,8 @@ def _row(number: int, line: str, columns: Collection[str]) -> Row | UnreadableRo
         plain = json.loads(
             line,
             object_pairs_hook=_object,
-            parse_int=str,
-            parse_float=str,
+            parse_int=_Number,
+            parse_float=_Number,
             parse_constant=_refuse,
         )
         if not isinstance(plain, dict):
@@ -47,6 +47,12 @@ def _row(number: int, line: str, columns: Collection[str]) -> Row | UnreadableRo
         detail = "A text has half of a surrogate pair, which is no text."
         return UnreadableRow(line=number, code="lone_surrogate", detail=detail)
     return Row(line=number, cells={name: cells[name] for name in columns if name in cells})
+
+
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
 
 
 class _TooLongError(Exception):
@@ -92,7 +98,19 @@ def _flat(plain: dict[str, Any]) -> dict[str, str]:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: Any) -> str:
+    """Raises RecursionError."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_json, value))}]"
+    if isinstance(value, dict):
+        members = (f"{_json(name)}: {_json(member)}" for name, member in value.items())
+        return f"{{{', '.join(members)}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _unreadable(number: int, detail: str) -> UnreadableRow:

@@ -10,6 +10,7 @@ LINE_CHARACTERS = 1 << 20
 TOO_LONG: Final = "too long"
 """Stands for a line that was passed over. Compared by identity: a line can say the same."""
 _CHUNK = 1 << 16
+_CTRL_Z = "\x1a"
 # A CR at the very end may be half of a CRLF.
 _END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
@@ -35,6 +36,11 @@ class Lines:
         """`lines` are those taken last, in the order of the file."""
         self._given_back.extendleft(reversed(lines))
         self.number -= len(lines)
+
+    def is_blank(self, line: str) -> bool:
+        """Whether the line taken last has nothing but white space, or ends the file as DOS did."""
+        text = line.strip()
+        return not text or (text == _CTRL_Z and self.at_end())
 
     def at_end(self) -> bool:
         """Raises what reading the file does."""

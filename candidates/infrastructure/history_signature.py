@@ -43,6 +43,8 @@ def foreign_kind(start: bytes, shape: FileShape) -> str | None:
         return "is a tar archive: unpack it"
     if shape.format is FileFormat.XES:
         return _not_xes(start)
+    if shape.encoding is not None and (right := _marked_otherwise(start, shape.encoding)):
+        return f'begins with the byte order mark of {right}: say "encoding": "{right}" in the map'
     if shape.encoding is None:
         if start.startswith(_UTF_32):
             return 'is UTF-32: say "encoding": "utf-32" in the map'
@@ -54,6 +56,14 @@ def foreign_kind(start: bytes, shape: FileShape) -> str | None:
         text = start.lstrip()
         return _not_csv(text) if shape.format is FileFormat.CSV else _not_json_lines(text)
     return None
+
+
+def _marked_otherwise(start: bytes, encoding: str) -> str | None:
+    """The encoding whose mark the file has; None where it is the map's, or there is no mark."""
+    # UTF-32 first: its mark begins with that of UTF-16.
+    marks = (("utf-32", _UTF_32), ("utf-16", _UTF_16), ("utf-8", (codecs.BOM_UTF8,)))
+    right = next((name for name, some in marks if start.startswith(some)), None)
+    return None if codecs.lookup(encoding).name.removesuffix("-sig") == right else right
 
 
 def _not_xes(start: bytes) -> str | None:

@@ -129,6 +129,14 @@ def test_json_lines_have_flat_names_and_their_numbers_as_they_are_written(log: L
     ]
 
 
+def test_lists_in_json_lines_keep_the_kind_of_what_they_hold(log: Log) -> None:
+    name = '[1, "1", 2.50, true, null, [1e3], {"ü": 1}]'
+    text = json.dumps({**CELLS, "name": "NAME"}).replace('"NAME"', name)
+    (row,) = read(log(f"{text}\n  \n\x1a".encode()), format="jsonl")
+    assert isinstance(row, Row)
+    assert row.cells["name"] == name
+
+
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
@@ -324,6 +332,17 @@ def tarred() -> bytes:
         (CSV.encode("utf-16-be"), {}, 'looks like UTF-16: say "encoding": "utf-16-be"'),
         (CSV.encode("utf-32"), {}, "is UTF-32"),
         (CSV.encode(), {"encoding": "utf-16"}, "not in the `encoding` that the map says"),
+        *(
+            (CSV.encode(mark), {"encoding": named}, f'say "encoding": "{right}" in the map')
+            for mark, named, right in (
+                ("utf-8-sig", "cp1252", "utf-8"),
+                ("utf-8-sig", "cp1251", "utf-8"),
+                ("utf-16", "utf-16-le", "utf-16"),
+                ("utf-16", "latin2", "utf-16"),
+                ("utf-32", "utf-32-le", "utf-32"),
+                ("utf-32", "utf-16", "utf-32"),
+            )
+        ),
         (json.dumps(CELLS).encode(), {}, 'is JSON and no CSV: say "format": "jsonl"'),
         (json.dumps([CELLS]).encode(), {}, "is JSON and no CSV"),
         (json.dumps([CELLS], indent=1).encode(), {}, "is JSON and no CSV"),

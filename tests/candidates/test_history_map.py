@@ -471,3 +471,13 @@ def test_white_space_around_a_reason_and_the_words_of_the_map_says_nothing() -> 
     assert found.activity == "applied"
     with pytest.raises(InvalidMap, match="commands: two names differ in nothing but white space"):
         HistoryMap.parse({**PLAIN, "commands": {"a": rejected, "a ": rejected}})
+
+
+@pytest.mark.parametrize("at", ["2024-01-31t08:00:00z", "2024-01-31T08:00:00.0000001z"])
+def test_a_time_is_read_as_rfc_3339_writes_it(at: str) -> None:
+    assert step({"at": at}).occurred_at == datetime(2024, 1, 31, 8, tzinfo=UTC)
+
+
+def test_the_profile_has_the_key_as_external_id_and_no_other() -> None:
+    with pytest.raises(InvalidMap, match="profile: external_id is always what `stream` says"):
+        HistoryMap.parse({**PLAIN, "profile": {"external_id": "who"}})
