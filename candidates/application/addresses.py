@@ -10,6 +10,8 @@ from candidates.application.letters import casefolded, folded, folded_address, v
 _is_plain = re.compile(r"[+./0-9_a-z]+@[.0-9a-z]*[0-9a-z]").fullmatch
 """One address with nothing to fold, and in which names look as they do elsewhere."""
 _BETWEEN = re.compile(r"[\s,;<>()\[\]\"]+")
+_behind_a_domain = re.compile(r"(@[^@\s,;<>()\[\]\"|/\\&•]+)[|/\\&•](?=[^@\s]+@)").sub
+"""Signs between two addresses. In front of an @ most of them may be a part of one."""
 _PUNYCODE = "xn--"
 LONGEST = 254
 """Characters of a key: no address has more (RFC 5321), and no index takes very many."""
@@ -19,7 +21,10 @@ def addresses(text: str) -> list[str]:
     """What has an @ in text such as `Ann <ann@example.org>, ann@example.net`."""
     if "@" not in text and "＠" not in text and "﹫" not in text:
         return []
-    words = _BETWEEN.split(visible(unicodedata.normalize("NFKC", text)))
+    plain = visible(unicodedata.normalize("NFKC", text))
+    if plain.count("@") > 1:
+        plain = _behind_a_domain(r"\1 ", plain)
+    words = _BETWEEN.split(plain)
     return [word.removeprefix("mailto:").strip(".:'") for word in words if "@" in word]
 
 

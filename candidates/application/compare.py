@@ -19,6 +19,8 @@ INDEXED = 3
 _JOINING = re.escape(APOSTROPHES + HYPHENS)
 _SHORT_PART = re.compile(rf"(?<=\w[{_JOINING}])\w{{1,{INDEXED - 1}}}(?!\w)")
 """Behind a hyphen or an apostrophe, and found only at the beginning of a word: the Yu of Li-Yu."""
+_APART = re.compile(r"(?<!\S)([od]) (\w+)")
+"""What some write without the apostrophe, as two words: the O of O Brien, the D of D Angelo."""
 _WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
 _folded_tag = lru_cache(maxsize=4096)(folded)
 
@@ -36,6 +38,8 @@ def search_key(texts: Iterable[str], contacts: Sequence[str], tags: Sequence[str
     lines = "\n ".join(map(_folded_tag, tags)) if tags else ""
     if "-" in typed or "'" in typed or (not typed.isascii() and JOINED.search(typed)):
         words = " ".join([words, *map(folded, _SHORT_PART.findall(typed))])
+    if " o " in words or " d " in words or words[:2] in ("o ", "d "):
+        words = " ".join([words, *map("".join, _APART.findall(words))])
     if not (words.isascii() and lines.isascii()):
         words = " ".join([words, *_pairs(f"{words} {lines}")]).lstrip()
     key = f" {words}" if words else ""

@@ -87,7 +87,7 @@ def _class(ranges: _Ranges) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
-APOSTROPHES = "'`´‘’‚‛ʹʻʼʽʾʿˀˁˈˊˋʔʕɁɂ′‵՚׳ߴߵꞋꞌ΄᾽᾿`´῾＇｀"
+APOSTROPHES = "'`´‘’‚‛❛❜❟ʹʻʼʽʾʿˀˁˈˊˋʔʕɁɂ′‵՚׳ߴߵꞋꞌ΄᾽᾿`´῾＇｀"
 """Of all scripts, what is typed for them, and the letters for a stop of the throat."""
 HYPHENS = "-‐‑‒–—―⁃−﹘﹣－·‧・･゠⸗֊־"
 """Those that join words in names, with the middle dots of Catalan and of kana."""
@@ -123,7 +123,8 @@ _NAMED = {
 }
 _LETTER = re.compile(
     "(LATIN|GREEK|CYRILLIC) (?:SMALL |CAPITAL )?(?:LETTER|LIGATURE) (?:SMALL CAPITAL |SMALL )?"
-    "(?:AFRICAN |DOTLESS |LONG |OPEN |REVERSED |SCRIPT |TURNED )*(.+?)(?: DIGRAPH)?(?: WITH .+)?"
+    "(?:AFRICAN |DOTLESS |LONG |MIDDLE-WELSH |OPEN |REVERSED |SCRIPT |TURNED )*(.+?)"
+    "(?: DIGRAPH)?(?: WITH .+)?"
 )
 # What Persian and Urdu write for the Arabic letters, and what Arabic keyboards exchange, as
 # Lucene's ArabicNormalizer and PersianNormalizer have them.
