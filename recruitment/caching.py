@@ -5,8 +5,10 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+from rest_framework.exceptions import ValidationError
 
-from eventstore.api.entity_tags import ANY, entity_tags
+from eventstore.api.entity_tags import ANY
+from eventstore.api.requests import if_match
 from recruitment import errors
 
 VARIES_BY = ("Authorization", "Accept", "Cookie")
@@ -49,9 +51,8 @@ def state_caching(
 
 def _if_matched(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """What has no tag matches no list of them. Views that have one look for themselves."""
-    header = request.headers.get("If-Match", ANY)
     try:
-        matched = entity_tags(header) == [ANY]
-    except ValueError:
-        matched = False
+        matched = if_match(request) == [ANY]
+    except ValidationError as error:
+        return errors.invalid(error)
     return response if matched else errors.precondition_failed()

@@ -97,13 +97,17 @@ def _body(raised: Exception, response: Response) -> dict[str, Any]:
         case Refusal(error=error):
             data = {field.name: getattr(error, field.name) for field in fields(error)}
             return problem(status, code=error.code, detail=str(error), **data)
-        case ValidationError(detail=details):
-            errors = list(islice(_flattened(details), MOST_ERRORS))
-            summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
-            return problem(status, code="invalid", detail=summary, errors=errors)
+        case ValidationError():
+            return problem(status, **_listed(raised))
     # DRF's own exceptions, and Http404 and PermissionDenied of Django, which it has translated.
     detail: ErrorDetail = response.data["detail"]
     return problem(status, code=str(detail.code), detail=str(detail))
+
+
+def _listed(error: ValidationError) -> dict[str, Any]:
+    errors = list(islice(_flattened(error.detail), MOST_ERRORS))
+    summary = "; ".join(f"{e['pointer'] or '/'}: {e['detail']}" for e in errors[:5])
+    return {"code": "invalid", "detail": summary, "errors": errors}
 
 
 def problem(status: int, *, code: str, detail: str, **members: Any) -> dict[str, Any]:
@@ -149,6 +153,11 @@ def body_too_large() -> HttpResponse:
     return _response(413, code=BodyTooLarge.default_code, detail=BodyTooLarge.default_detail)
 
 
+def invalid(error: ValidationError) -> HttpResponse:
+    """What a middleware refuses: see `problem_handler` for the views."""
+    return _response(400, **_listed(error))
+
+
 def precondition_failed() -> HttpResponse:
     """Of a read that was asked for under a condition: see `PreconditionFailed`."""
     code, detail = PreconditionFailed.default_code, PreconditionFailed.default_detail
@@ -169,6 +178,6 @@ def in_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
-def _response(status: int, *, code: str, detail: str) -> HttpResponse:
-    body = problem(status, code=code, detail=detail)
+def _response(status: int, *, code: str, detail: str, **members: Any) -> HttpResponse:
+    body = problem(status, code=code, detail=detail, **members)
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)

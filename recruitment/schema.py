@@ -71,7 +71,8 @@ class ProblemAutoSchema(AutoSchema):
                 yield "NoHistory" if self.method == "GET" else "NotFound"
         if self.method in ("POST", "PATCH"):
             yield from _WITH_BODY
-        if self.method == "GET" and "If-Match" in parameters:
+        if self.method == "GET":
+            # A read without a tag of its own looks at If-Match too.
             yield "PreconditionFailed"
         elif "If-Match" in parameters or names_candidates:
             yield from _WITH_VERSION

@@ -4,6 +4,7 @@ import re
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from django.http import HttpRequest
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 
@@ -79,7 +80,7 @@ def expected_version(request: Request) -> int | frozenset[int] | None:
     None where the header is missing or `*`, which any version matches. Tags that state no version
     are of something else: a list of nothing else is empty, which no version matches.
     """
-    tags = _if_match(request)
+    tags = if_match(request)
     if tags == [ANY]:
         return None
     versions = versions_in(tags)
@@ -92,7 +93,7 @@ def is_unchanged(request: Request, *, version: int | None, tag: str = "") -> boo
     Raises PreconditionFailed where `If-Match` names another version, and ValidationError. Nothing
     but `*` matches a version of None: of what has no tag.
     """
-    tags = _if_match(request)
+    tags = if_match(request)
     if tags != [ANY] and version not in versions_in(tags):
         raise PreconditionFailed
     try:
@@ -101,7 +102,8 @@ def is_unchanged(request: Request, *, version: int | None, tag: str = "") -> boo
         return False
 
 
-def _if_match(request: Request) -> list[str]:
+def if_match(request: Request | HttpRequest) -> list[str]:
+    """The tags, `[ANY]` where the header is missing. Raises ValidationError."""
     try:
         return entity_tags(request.headers.get("If-Match", ANY))
     except ValueError:

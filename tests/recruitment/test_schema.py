@@ -311,3 +311,10 @@ def test_the_documentation_page_needs_no_inline_script_and_nothing_from_outside(
     for source in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
         with closing(Client().get(source)) as static:
             assert static.status_code == 200
+
+
+def test_every_read_may_be_asked_for_under_a_condition(document: Any) -> None:
+    reads = [call["get"] for call in document["paths"].values() if "get" in call]
+    assert len(reads) == 6
+    for read in reads:
+        assert read["responses"]["412"] == {"$ref": "#/components/responses/PreconditionFailed"}

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from candidates.application.projector import SCHEMA
 from candidates.models import CandidateProjection
 from eventstore.models import StorageEvent
-from tests.candidates.api.requests import ADD, COMMANDS, URL
+from tests.candidates.api.requests import ADD, COMMANDS, URL, errors_of
 from tests.threads import all_decide_before_any_appends, together
 
 
@@ -175,6 +175,37 @@ def test_what_has_no_tag_matches_none(api: APIClient, add: Callable[..., str], p
     assert api.get(url, headers={"If-Match": "*"}).status_code == 200
     # What is not there, or not understood, is that whatever is asked of its tag.
     assert api.get(f"{url.partition('?')[0]}?x=1", headers={"If-Match": '"1"'}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "candidates/",
+        "candidates/{id}/",
+        "candidates/{id}/?version=1",
+        "candidates/{id}/history/",
+        "statistics/",
+        "what-if/?threshold=1",
+        "events/",
+        "schema/",
+        "docs/",
+    ],
+)
+def test_what_is_no_list_of_tags_is_refused_by_every_read(
+    add: Callable[..., str],
+    user_in: Callable[..., User],
+    client_of: Callable[..., APIClient],
+    path: str,
+) -> None:
+    # The log is not read in the transaction that has appended to it.
+    url = "/api/v1/" + (path.replace("{id}", add().split("/")[-2]) if "{id}" in path else path)
+    reader = client_of(user_in("Recruiters", "Operators", name="ruth"))
+    accept = {"Accept": "text/html"} if path == "docs/" else {}
+    for header in ("1", "x", '"1', '"1" "2"', '*, "1"', "W/1"):
+        answer = reader.get(url, headers={"If-Match": header, **accept})
+        assert errors_of(answer) == [("/If-Match", "unreadable_header")]
+    assert reader.get(url, headers={"If-Match": '"x"', **accept}).status_code == 412
+    assert reader.get(url, headers={"If-Match": "*", **accept}).status_code == 200
 
 
 def test_a_candidate_that_is_only_being_added_has_no_version_to_match(api: APIClient) -> None:
