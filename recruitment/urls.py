@@ -1,19 +1,15 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from recruitment import errors, health
+from recruitment.documents import Document, DocumentPage
 
-# Its own template: Swagger UI's has a style element, which the content security policy refuses.
-docs = SpectacularSwaggerSplitView.as_view(
-    url_name="schema", template_name="recruitment/api_docs.html"
-)
 api: list[URLPattern | URLResolver] = [
     path("", include("candidates.api.urls")),
     path("", include("eventstore.api.urls")),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", docs, name="docs"),
+    path("schema/", Document.as_view(), name="schema"),
+    path("docs/", DocumentPage.as_view(), name="docs"),
 ]
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

@@ -20,19 +20,22 @@ LAST_POSITION = 2**63 - 1
 """In any log."""
 
 
-def single_values(request: Request, known: Collection[str]) -> dict[str, str]:
+def single_values(
+    request: Request, known: Collection[str], *, blank: Collection[str] = ()
+) -> dict[str, str]:
     """The query's parameters by name.
 
     Raises ValidationError that names whatever is unknown, repeated, blank or not UTF-8.
+    Those in `blank` may be blank.
     """
     parameters = request.query_params
     unknown = set(parameters) - set(known)
     repeated = {key for key in parameters if len(parameters.getlist(key)) > 1} - unknown
-    blank = {key for key in parameters if not parameters[key]} - unknown - repeated
+    empty = {key for key in parameters if not parameters[key]} - unknown - repeated - set(blank)
     wrong = (
         {key: ["There is no such parameter."] for key in unknown}
         | {key: ["This was given more than once."] for key in repeated}
-        | {key: ["This was given without a value."] for key in blank}
+        | {key: ["This was given without a value."] for key in empty}
     )
     if wrong:
         raise ValidationError(dict(islice(wrong.items(), MOST_NAMED)), code="invalid_parameter")

@@ -318,3 +318,45 @@ def test_every_read_may_be_asked_for_under_a_condition(document: Any) -> None:
     assert len(reads) == 6
     for read in reads:
         assert read["responses"]["412"] == {"$ref": "#/components/responses/PreconditionFailed"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "name", "code"),
+    [
+        ("x=1", "x", "invalid_parameter"),
+        ("lang=", "lang", "invalid_parameter"),
+        ("version=", "version", "invalid_parameter"),
+        ("lang=de&lang=en", "lang", "invalid_parameter"),
+        ("%FF=1", "\ufffd", "invalid_parameter"),
+        ("lang=%FF", "lang", "not_utf8"),
+        ("version=%C3", "version", "not_utf8"),
+    ],
+)
+@pytest.mark.parametrize("path", ["schema", "docs"])
+def test_the_document_and_its_page_refuse_parameters_that_they_do_not_have(
+    path: str, query: str, name: str, code: str
+) -> None:
+    accept = "text/html" if path == "docs" else "application/json"
+    answer = Client().get(f"/api/v1/{path}/", QUERY_STRING=query, headers={"Accept": accept})
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [(f"/{name}", code)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "query", "kind"),
+    [
+        ("schema", "format=json", "application/vnd.oai.openapi"),
+        ("schema", "format=yaml&lang=en&version=1", "application/vnd.oai.openapi"),
+        ("docs", "lang=en&version=1", "text/html"),
+        ("docs", "script=&lang=en", "application/javascript"),
+        ("docs", "format=html", "text/html"),
+    ],
+)
+def test_the_document_and_its_page_take_those_that_they_have(
+    path: str, query: str, kind: str
+) -> None:
+    answer = Client().get(f"/api/v1/{path}/?{query}")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith(kind)
