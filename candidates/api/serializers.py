@@ -44,7 +44,11 @@ class Score(StrictNumber):
     """Its limits are the domain's rule."""
 
 
-@extend_schema_field({"type": "string", "maxLength": TEXT_LENGTH, "pattern": r"\S"})
+# White space to Python but not to JavaScript is named, and what shows nothing by itself.
+_SHOWN = r"[^\s\x1c-\x1f\x85\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+
+
+@extend_schema_field({"type": "string", "maxLength": TEXT_LENGTH, "pattern": _SHOWN})
 class Words(StrictText):
     """Text that says something, which is the domain's rule."""
 

@@ -198,7 +198,7 @@ def test_corrupt_content_is_ignored_named_counted_and_replaced(
     assert world.snapshots.failures.total() == 2
 
 
-@pytest.mark.parametrize("stale", [{"schema": 0}, {"schema": 2}, {"stream_type": "vacancy"}])
+@pytest.mark.parametrize("stale", [{"schema": 9}, {"schema": 2}, {"stream_type": "vacancy"}])
 def test_what_is_not_for_this_code_is_not_even_decoded(
     world: World, stale: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,7 +228,7 @@ def test_a_snapshot_ahead_of_the_stream_is_noticed_and_replaced(
 
 def test_one_that_is_ahead_and_for_other_code_is_replaced_too(world: World) -> None:
     """Nobody looks at its version, since it is of no use anyway."""
-    world.replace_snapshot(head=head_of(world, 500), schema=0)
+    world.replace_snapshot(head=head_of(world, 500), schema=9)
     assert world.loaded() == world.folded()
     world.note()
     assert world.kept_version == 6
@@ -296,7 +296,7 @@ def befall(kept: InMemorySnapshotStore, mishap: str) -> None:
         case "corrupt":
             changes = {"state": "{"}
         case "stale":
-            changes = {"schema": 0, "state": "{"}
+            changes = {"schema": 9, "state": "{"}
         case "ahead":
             ahead = replace(snapshot.head, version=snapshot.head.version + 2)
             changes = {"head": ahead, "state": '{"forged":true}'}
