@@ -53,7 +53,7 @@ PATIENCE = 30.0
 PAUSE = 0.2
 """Seconds between two attempts at a database that is locked or gone."""
 FAILURES = (DatabaseFailure, sqlite3.Error, DomainError)
-"""What may end an import that has stored rows already; sqlite3's: of its temporary database."""
+"""Errors that may end an import after it stored rows; sqlite3's are its temporary database's."""
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 _external_ids = ProjectedExternalIds(
     source=eventstore.event_store(),
@@ -227,7 +227,7 @@ def statistics(moment: PastTime | None = None) -> Statistics:
 
 
 def external_id_turn(profile: Mapping[str, Any]) -> str:
-    """What `in_one_transaction` is told of a profile that is added unless it is known."""
+    """Returns the turn for `in_one_transaction` if this profile is added unless it is known."""
     return turn_of(external_id_of(profile))
 
 

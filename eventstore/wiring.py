@@ -216,7 +216,7 @@ def catch_up(name: str) -> None:
     """
     if connection.in_atomic_block:
         return
-    # What it finds to be shown, `lacking` need not look at again.
+    # `position` remembers up to where the rows are complete, and `lacking` starts from there.
     _shown[name].position()
     streams = lacking(name)
     parked = _parked.among(name, streams)
@@ -303,7 +303,10 @@ def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
 def stream_feed(
     stream_id: UUID, *, after: int, limit: int, event_types: Collection[str] = ()
 ) -> list[RecordedEvent]:
-    """Of one stream what `reading.readable` gives of the whole log. Raises what that raises."""
+    """Returns the next events of one stream, as `reading.readable` does for the whole log.
+
+    Raises the same exceptions.
+    """
     end = _store.settled_end()
     if after > end:
         raise CursorBeyondLog(after=after, last=end)

@@ -1,4 +1,4 @@
-"""What caches, proxies and clients may do with an answer: said once, for every path."""
+"""Sets the headers for caches, proxies and clients in one place, for every path."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from eventstore.api.requests import if_match
 from recruitment import errors
 
 VARIES_BY = ("Authorization", "Accept", "Cookie")
-"""What an answer of the API depends on: who asks, by token or session, and for which media type."""
+"""Request headers that change an answer of the API: token, media type and session."""
 _BODILESS = (204, 304)
 
 
@@ -50,7 +50,10 @@ def state_caching(
 
 
 def _if_matched(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """What has no tag matches no list of them. Views that have one look for themselves."""
+    """Answers 412 if If-Match lists tags, because a response without a tag matches none.
+
+    Views whose responses have a tag compare it themselves.
+    """
     try:
         matched = if_match(request) == [ANY]
     except ValidationError as error:

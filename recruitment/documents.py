@@ -12,13 +12,13 @@ from eventstore.api.parameters import single_values
 
 class _StrictQuery(APIView):
     parameters: ClassVar[Collection[str]] = ("format", "lang", "version")
-    """Of drf-spectacular. `format` is taken and changes nothing: `Accept` alone decides on that."""
+    """Parameters of drf-spectacular. `format` is accepted without effect: only `Accept` decides."""
     signals: ClassVar[Collection[str]] = ()
     """Those that may be blank."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # Of a method that is not allowed, no parameter is the mistake.
+        # A method that is not allowed is answered with 405, whatever its parameters.
         if request.method in ("GET", "HEAD"):
             single_values(request, self.parameters, blank=self.signals)
 

@@ -154,12 +154,12 @@ def body_too_large() -> HttpResponse:
 
 
 def invalid(error: ValidationError) -> HttpResponse:
-    """What a middleware refuses: see `problem_handler` for the views."""
+    """Answers 400 for a middleware; `problem_handler` does it for the views."""
     return _response(400, **_listed(error))
 
 
 def precondition_failed() -> HttpResponse:
-    """Of a read that was asked for under a condition: see `PreconditionFailed`."""
+    """Answers 412 to a read whose If-Match does not hold: see `PreconditionFailed`."""
     code, detail = PreconditionFailed.default_code, PreconditionFailed.default_detail
     return _response(412, code=code, detail=detail)
 

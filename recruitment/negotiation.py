@@ -44,7 +44,7 @@ def _accepted(renderer: BaseRenderer, ranges: Iterable[MediaType]) -> tuple[floa
         params: dict[str, str] = one.range_params  # type: ignore[assignment]  # of text, so text
         specificity = _fits(renderer.media_type, one)
         parameters = "".join(f"; {name}={value}" for name, value in params.items())
-        # What is refused with parameters is not what this renderer makes.
+        # A range with parameters and q=0 refuses a variant that this renderer does not make.
         quality = one.quality if one.quality <= 1 else 1  # nan is not
         if specificity and (quality or not parameters):
             found = max(found, (specificity, quality, renderer.media_type + parameters))

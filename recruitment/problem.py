@@ -95,4 +95,4 @@ MEMBERS: Mapping[str, dict[str, Any]] = {
         "description": "The one that the rule speaks of, or of the event that cannot be read.",
     },
 }
-"""Of problems with certain codes, by name."""
+"""Further members of problems with certain codes, by name."""

@@ -123,7 +123,8 @@ def share(result: Any, generator: Any, request: Any, public: bool) -> Any:
 def _complete(schemas: dict[str, Any]) -> dict[str, Any]:
     """With the types of events, each with its data, and the choices that a field alone has."""
     reasons = schemas["RejectionReason"]
-    # Of a choice and of nothing a generator would make two, which not all can put together.
+    # This is one enum: from a choice between an enum and an empty text, generators make two
+    # types, and not all of them can combine these.
     schemas["RejectionReasonOrEmpty"] = {
         **reasons,
         "enum": [*reasons["enum"], ""],

@@ -298,7 +298,7 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
 def database_url(default: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            # Of a scheme that it does not know, which `database` refuses.
+            # `env.db` warns about a scheme it does not know; `database` refuses such a URL.
             warnings.simplefilter("ignore")
             parsed: dict[str, Any] = env.db("DATABASE_URL", default=default)
     except ValueError:
@@ -335,7 +335,7 @@ LANGUAGE_CODE = "en-us"
 def time_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
-    # What is no name may be a folder of the zones, or lie outside of it.
+    # A wrong name may be a folder of the zone files, or a path outside of them.
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ImproperlyConfigured(
             f"TIME_ZONE is {name!r}; it is a name of the IANA time zones, such as Europe/Vienna."

@@ -84,7 +84,7 @@ def _check_development_server(arguments: Sequence[str]) -> None:
 
 
 def _of_database(error: Error) -> str:
-    # What comes behind the first line may quote somebody's data.
+    # Only the first line is used: the lines after it may quote personal data.
     reason = str(error).strip().partition("\n")[0].rstrip(".:, ")
     if isinstance(error, OperationalError | ProgrammingError) and (unapplied := _unapplied()):
         return (
@@ -101,7 +101,7 @@ def _of_database(error: Error) -> str:
 def _unapplied() -> int:
     """How many migrations the database lacks; 0 where it cannot be asked."""
     try:
-        # What failed may have left its transaction open.
+        # The statement that failed may have left its transaction open.
         connection.close()
         executor = MigrationExecutor(connection)
         return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))

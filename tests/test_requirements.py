@@ -42,7 +42,7 @@ def applies(marker: Marker | None, environment: dict[str, str], extra: str = "")
 
 
 def pins(path: Path) -> list[Requirement]:
-    """Of the file and of those that it includes."""
+    """Returns the pinned requirements of the file and of the files that it includes."""
     found: list[Requirement] = []
     for line in path.read_text().replace("\\\n", "").splitlines():
         if included := re.match(r"-r (\S+)", line):
@@ -84,7 +84,7 @@ def asked_for(
 
 
 def missing(path: Path, requirements: Iterable[Requirement]) -> set[str]:
-    """What is asked for in some environment and not pinned there, with its extras, exactly once."""
+    """Returns what some environment requires and does not pin, with its extras, exactly once."""
     pinned = pins(path)
     found = set()
     for environment in ENVIRONMENTS:

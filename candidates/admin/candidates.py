@@ -148,7 +148,8 @@ class CandidateAdmin(ViewOnlyAdmin):
         try:
             return super().change_view(request, object_id, *args)
         except UndecodableEvent as error:
-            # Of the past; the page of today says in the place of its history that there is none.
+            # Only a page of a past version raises this: the current page shows a note in place of
+            # a history that cannot be read.
             messages.error(request, f"The past cannot be shown. {error}")
             return redirect("admin:candidates_candidateprojection_change", object_id)
 

@@ -24,7 +24,7 @@ from eventstore.api.requests import KEY, id_in_path
 
 MOST_COMMANDS = 1000
 ON_EXISTING, EXTERNAL_ID = "on_existing", "external_id"
-"""Of adding a candidate: a parameter, and its one value."""
+"""A parameter for adding a candidate, and its only value."""
 _KEY_HELP = "What Idempotency-Key says to the command's own path."
 _VERSION_HELP = "What If-Match says to the command's own path."
 _ON_EXISTING_HELP = "What the parameter of that name says to the path of adding."

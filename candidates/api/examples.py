@@ -31,7 +31,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
 }
 """By command, in the order in which they are given. Ann is not retracted, but Bo."""
 PATCH: dict[str, Any] = {"phone": "+46 70 123 45 67", "location": None}
-"""Of Ann's profile, after all of them."""
+"""The patch of Ann's profile, sent after all these commands."""
 
 
 def _event(version: int, event_type: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ RESULTS: Mapping[str, dict[str, Any]] = {
     "retract": _done(2, "RETRACTED", "retracted", id=BO),
 }
 KNOWN = {"id": ANN, "version": 9, "status": "INVITED", "events": [], "position": 10399}
-"""Of an add that found her by her external id."""
+"""The result of an add that found Ann by her external id."""
 CANDIDATE: dict[str, Any] = {
     "id": ANN,
     "version": 9,

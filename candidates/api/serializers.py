@@ -193,7 +193,7 @@ class CandidateSerializer(serializers.ModelSerializer[CandidateProjection]):
         read_only_fields = fields
 
     def to_representation(self, candidate: CandidateProjection) -> dict[str, Any]:
-        """What the fields would make of it, in a tenth of their time."""
+        """Returns the same as the serializer's fields would, in a tenth of the time."""
         return {
             "id": str(candidate.id),
             "version": candidate.version,

@@ -48,7 +48,7 @@ from eventstore.domain.exceptions import AggregateNotFound, InvalidValue, StaleV
 
 READ = "candidates.view_candidateprojection"
 PATCHES: Sequence[type[BaseParser]] = (MergePatchParser, StrictJSONParser)
-"""What PATCH takes: JSON is merged, whatever it is called."""
+"""Parsers for PATCH. A JSON body is merged under either media type."""
 
 
 class MayUseAction(BasePermission):
@@ -91,7 +91,7 @@ def _post(
 class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateProjection]):
     """Reads come from the projection, writes go to the service."""
 
-    # What is shown, and what else a list may be ordered by.
+    # Only the columns that are served, and `added_position`, by which a list may be ordered.
     queryset = CandidateProjection.objects.only(
         *bodies.CandidateSerializer.Meta.fields, "added_position"
     )
@@ -110,7 +110,8 @@ class CandidateViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[CandidateP
         if self.action == "create":
             self.command = commands.AddCandidate
         super().initial(request, *args, **kwargs)
-        # Of a method that is not allowed, no parameter is the mistake.
+        # `action` is None for a method that is not allowed: the answer is 405, not an error about
+        # parameters.
         if self.action not in (None, "list", "retrieve", "history", "create"):
             single_values(request, ())
 

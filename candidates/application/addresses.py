@@ -18,7 +18,7 @@ LONGEST = 254
 
 
 def addresses(text: str) -> list[str]:
-    """What has an @ in text such as `Ann <ann@example.org>, ann@example.net`."""
+    """Returns the words with an @ in a text such as `Ann <ann@example.org>, ann@example.net`."""
     if "@" not in text and "＠" not in text and "﹫" not in text:
         return []
     plain = visible(unicodedata.normalize("NFKC", text))
@@ -29,7 +29,7 @@ def addresses(text: str) -> list[str]:
 
 
 def email_keys(text: str) -> list[str]:
-    """Of each address in a text the key that is equal where the address is the same one.
+    """Returns a key for each address in a text; two keys are equal if the addresses are the same.
 
     Neither the case nor the form of the domain counts (IDNA, UTS 46); ß and accents do.
     """
@@ -40,7 +40,7 @@ def email_keys(text: str) -> list[str]:
 
 
 def kept_addresses(text: str) -> tuple[list[str], list[str]]:
-    """Of the addresses in a text the words that are searched, and the keys that are looked up."""
+    """Returns the search words of the addresses in a text, and their look-up keys."""
     plain = text.lower()
     if _is_plain(plain):
         return [plain], [plain]
@@ -79,10 +79,10 @@ def searched_address(key: str) -> str:
 
 
 def address_words(key: str) -> str:
-    """What an address adds to the words that are searched; `key` is its key.
+    """Returns the search words of the address with this key.
 
-    The address, and where names look otherwise elsewhere (`mary-ann@straße.example`), the names
-    in it as well.
+    They are the address and, if `folded` writes its two names differently
+    (`mary-ann@straße.example`), the folded names.
     """
     address = searched_address(key)
     local, _, domain = key.rpartition("@")

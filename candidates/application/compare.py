@@ -20,7 +20,7 @@ _JOINING = re.escape(APOSTROPHES + HYPHENS)
 _SHORT_PART = re.compile(rf"(?<=\w[{_JOINING}])\w{{1,{INDEXED - 1}}}(?!\w)")
 """Behind a hyphen or an apostrophe, and found only at the beginning of a word: the Yu of Li-Yu."""
 _APART = re.compile(r"(?<!\S)([od]) (\w+)")
-"""What some write without the apostrophe, as two words: the O of O Brien, the D of D Angelo."""
+"""Finds names written as two words without the apostrophe: O Brien, D Angelo."""
 _WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
 _folded_tag = lru_cache(maxsize=4096)(folded)
 

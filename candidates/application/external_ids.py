@@ -1,4 +1,4 @@
-"""Who is known under an external id: asked by one command alone, and only under its lock."""
+"""Port for finding candidates by external id: only one command uses it, under its lock."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager

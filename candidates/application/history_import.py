@@ -90,9 +90,9 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a row, or of one of its commands.
+    """Outcome of a row, or of one of its commands.
 
-    Names the row by line and key alone: reports hold nothing personal.
+    It names the row by line and key alone, because reports hold nothing personal.
     """
 
     outcome: Outcome
@@ -127,9 +127,10 @@ class _Asked:
     digest: UUID
 
     def command_id(self, number: int) -> UUID:
-        """Of the row of this number among those taken at its place, counted from 1.
+        """Returns the command's id for the row with this number, from 1, among those at its place.
 
-        It is made of what the event shows anyway: no digest of the content gets into the log.
+        The id is made only of what the event shows anyway, so no digest of the content gets into
+        the log.
         """
         step = self.step
         at = "" if isinstance(step.command, AddCandidate) else instant(step.occurred_at)
@@ -170,7 +171,7 @@ class HistoryImport:
         self._batch_id = batch_id
         self._trial = begin() if keep is None else None
         self.position = self._last = 0
-        """Of the last event that was stored; 0 where none was."""
+        """Position of the last event that was stored; 0 if none was."""
 
     def take(self, rows: Sequence[Row | UnreadableRow]) -> list[list[Taken]]:
         """Carry out what the next rows of the file ask for.
@@ -275,7 +276,7 @@ class HistoryImport:
     def _possible_ids(
         self, unknown: Sequence[_Asked], taken: Mapping[UUID, Mapping[UUID, UUID]]
     ) -> list[UUID]:
-        """Of the commands that may be carried out, so that one query says which ones were."""
+        """Returns the ids of the possible commands, so that one query finds those carried out."""
         numbers: dict[UUID, int] = {}
         ids = []
         for one in unknown:
@@ -295,7 +296,7 @@ class HistoryImport:
         for command_id in batch.carried_out(by_id):
             event_id = event_id_of(command_id, 0)
             for one in by_id[command_id]:
-                # What cannot be read is refused when it is decided on.
+                # A row whose stream cannot be read is refused later, when the row is decided on.
                 with suppress(UndecodableEvent):
                     stream = batch.read_stream(one.step.candidate_id)
                     if any(r.event_id == event_id and one.is_carried_out_by(r) for r in stream):

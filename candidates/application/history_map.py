@@ -53,7 +53,7 @@ class Step:
     command: CandidateCommand
     candidate_id: UUID
     activity: str
-    """What the other system calls it: an activity, or the column of a date."""
+    """The other system's name for it: an activity, or the column of a date."""
     actor: str
     occurred_at: datetime
     said: Mapping[str, str]
@@ -104,7 +104,7 @@ class HistoryMap:
             for column, rules in object_at(plain, "dates").items()
         }
         actor = text_or(plain, "actor", Text(constant=system))
-        # Of an activity's row all of it counts, also where its own command does not need it.
+        # In a row with an activity all these columns count, even if its command uses none of them.
         person = {column for text in profile.values() for column in text.columns}.union(
             *(
                 values_of(rule)
@@ -135,7 +135,7 @@ class HistoryMap:
             system=system,
         )
         try:
-            # Of its words some go into every event, and all into the ids that are derived.
+            # Words of the map go into events and derived ids, so all of them must be storable.
             check_content(plain)
         except InvalidValue as error:
             raise InvalidMap(str(error)) from None
@@ -152,7 +152,7 @@ class HistoryMap:
         )
 
     def key_of(self, row: Mapping[str, str]) -> str:
-        """What the other system calls the candidate; empty where the row does not say."""
+        """Returns the other system's name for the candidate; empty if the row has none."""
         return row.get(self.stream, "").strip()
 
     def candidate_id(self, key: str) -> UUID:

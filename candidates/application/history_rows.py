@@ -32,9 +32,9 @@ class UnreadableRow:
     code: str
     """Stable."""
     detail: str = ""
-    """What is wrong, in words that quote nothing of the file.
+    """The reason in words that quote nothing of the file.
 
-    There is no key: what stands in its place may be prose.
+    There is no key, because the text in its place may be prose.
     """
 
 

@@ -1,4 +1,4 @@
-"""What an activity or a date of another system's log becomes."""
+"""Rules that turn activities and dates of another system's log into commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

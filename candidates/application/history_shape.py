@@ -1,4 +1,4 @@
-"""What kind of file another system's log is."""
+"""Format, delimiter and encoding of the file with another system's log."""
 
 import codecs
 from collections.abc import Mapping

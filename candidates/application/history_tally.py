@@ -64,7 +64,7 @@ class Tally:
         return [*self._named, f"and {others} more"] if others else list(self._named)
 
     def problem(self) -> str | None:
-        """What somebody has to look at, so that the run has not succeeded; else None."""
+        """Returns why the run did not succeed and somebody has to look at it; otherwise None."""
         refused = self.outcomes[Outcome.REFUSED]
         ignored = self.outcomes[Outcome.IGNORED]
         nothing_asked = (

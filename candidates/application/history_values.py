@@ -68,7 +68,7 @@ class Score:
     factor: float = 1.0
     maximum: float = 100.0
     decimal: str = "."
-    """What stands before tenths: a point or a comma."""
+    """The decimal separator: a point or a comma."""
     constant: float = 0.0
 
     @classmethod
@@ -137,7 +137,7 @@ class Clock:
     date_format: str | None = None
     """Directives of `datetime.strptime`; None: ISO 8601."""
     zone: ZoneInfo | None = None
-    """Of times without an offset. An hour that occurs twice is taken for its first time."""
+    """Zone of times without an offset. An hour that occurs twice is read as its first one."""
 
     @classmethod
     def parse(cls, plain: Mapping[str, Any]) -> "Clock":

@@ -55,7 +55,7 @@ _INVISIBLE: _Ranges = (
     (0x1D173, 0x1D17A),
     (0xE0000, 0xE0FFF),
 )
-# Of scripts that put no space between words.
+# Scripts that put no space between words.
 _UNSPACED: _Ranges = (
     (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
     (0x1000, 0x109F),  # Myanmar
@@ -88,7 +88,7 @@ def _class(ranges: _Ranges) -> str:
 
 
 APOSTROPHES = "'`´‘’‚‛❛❜❟ʹʻʼʽʾʿˀˁˈˊˋʔʕɁɂ′‵՚׳ߴߵꞋꞌ΄᾽᾿`´῾＇｀"
-"""Of all scripts, what is typed for them, and the letters for a stop of the throat."""
+"""Apostrophes of all scripts, signs typed in their place, and letters for the glottal stop."""
 HYPHENS = "-‐‑‒–—―⁃−﹘﹣－·‧・･゠⸗֊־"
 """Those that join words in names, with the middle dots of Catalan and of kana."""
 # Unicode decomposes them to a space and a mark.
@@ -126,8 +126,8 @@ _LETTER = re.compile(
     "(?:AFRICAN |DOTLESS |LONG |MIDDLE-WELSH |OPEN |REVERSED |SCRIPT |TURNED )*(.+?)"
     "(?: DIGRAPH)?(?: WITH .+)?"
 )
-# What Persian and Urdu write for the Arabic letters, and what Arabic keyboards exchange, as
-# Lucene's ArabicNormalizer and PersianNormalizer have them.
+# Letters that Persian and Urdu write for the Arabic ones, and letters that are confused on Arabic
+# keyboards, as in Lucene's ArabicNormalizer and PersianNormalizer.
 _ARABIC = dict(zip("ٱىیےکہھۂەةۃ", "ايييكهههههه", strict=True))
 
 
@@ -148,7 +148,7 @@ def _base(letter: str) -> str:
 
 
 class _Folding(dict[int, str]):
-    """Of each character what stands for it. Computed when it is first met."""
+    """Maps each character to its folded form, which is computed on first use."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         super().__init__({ord(sign): folded for sign, folded in given.items()})

@@ -65,10 +65,10 @@ def is_international(phone: str) -> bool:
 
 
 def at_home(phone: str) -> list[str]:
-    """What is dialled for this number in its own country, without zeros in front.
+    """Returns the ways to dial this number in its own country, without zeros in front.
 
-    More than one where the country has a national prefix other than 0. None where no country's
-    prefix is written.
+    There are two if the country has a national prefix other than 0. There is none if the number
+    is written without a country's prefix.
     """
     if not is_international(phone):
         return []
@@ -89,7 +89,7 @@ def _dialled(prefix: str, home: str) -> list[str]:
 
 
 def kept_numbers(text: str) -> tuple[list[str], list[str]]:
-    """Of the telephone numbers in a text the digits, and the keys that are looked up.
+    """Returns the digits of the telephone numbers in a text, and their look-up keys.
 
     Each number has two keys. One is what is dialled for it at home, without zeros in front; behind
     a ~ where nobody dials a 0 there. The other is, behind a +, the number with its country's

@@ -1,4 +1,4 @@
-"""What an import needs from the outside."""
+"""Ports of an import: the rows taken before, and the count of equal rows in a file."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol

@@ -13,9 +13,9 @@ PAGE = 50
 
 
 def profile_at(source: StreamSource, candidate_id: UUID, *, version: int) -> Mapping[str, Any]:
-    """What the newest event up to `version` set; empty after an erasure.
+    """Returns the profile as of `version`; empty after an erasure.
 
-    Raises UndecodableEvent where one of the events on the way cannot be read.
+    Raises UndecodableEvent if one of the events that are read for it cannot be decoded.
     """
     while version > 0:
         after = max(0, version - PAGE)
@@ -27,7 +27,7 @@ def profile_at(source: StreamSource, candidate_id: UUID, *, version: int) -> Map
 
 
 def profile_of(recorded: Sequence[RecordedEvent]) -> Mapping[str, Any] | None:
-    """What the newest of these events set; None where none of them sets a profile."""
+    """Returns the profile that the newest of these events set; None if none of them sets one."""
     for one in reversed(recorded):
         if isinstance(one.event, (CandidateAdded, CandidateProfileChanged)):
             return one.event.profile

@@ -145,7 +145,7 @@ def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:
         whole_tags = [text for tag in tags if (text := uncut(tag))]
         columns["tags"] = [text[:LIFTED_LENGTH] for text in whole_tags]
     email, phone = columns["email"], columns["phone"]
-    # What is looked up is never cut: the rest of a key would be that of somebody else.
+    # Keys are made of the uncut value: a cut value could give somebody else's key.
     if len(email) == LIFTED_LENGTH:
         email = uncut(profile["email"])
     if len(phone) == LIFTED_LENGTH:
@@ -175,7 +175,7 @@ def _add(
     email_keys: list[str],
     phone_keys: list[str],
 ) -> None:
-    """What else was found of addresses and numbers; the first are shown where none is lifted."""
+    """Adds further addresses and numbers. The first of a kind fills its column if that is empty."""
     for kind, typed in contacts:
         text = typed.strip()
         columns[kind] = columns[kind] or text[:LIFTED_LENGTH]

@@ -15,27 +15,31 @@ _NUMBERS = 0xFFFF_FFFF
 
 
 class RowIdentity:
-    """Of the rows of one system."""
+    """Computes the digests that identify the rows of one system."""
 
     def __init__(self, secret: bytes, *, system: str) -> None:
         self._secret = secret
         self._system = system
 
     def place(self, candidate_id: UUID, kind: str, activity: str, at: datetime | None) -> UUID:
-        """Of all rows that say that this happened to the candidate then; None: at any time."""
+        """Returns the digest shared by all rows that report this for the candidate at this time.
+
+        If `at` is None, the time does not count.
+        """
         when = instant(at) if at else None
         return self._digest(["place", str(candidate_id), kind, activity, when])
 
     def content(self, place: UUID, cells: Mapping[str, str]) -> UUID:
-        """What a row at this place says. White space around a cell says nothing."""
+        """Returns the digest of a row's content at this place, without white space around cells."""
         return self._digest(
             ["content", str(place), sorted((name, text.strip()) for name, text in cells.items())]
         )
 
     def digest(self, content: UUID, number: int) -> UUID:
-        """Of the row of this number, counted from 1, among those of its file with this content.
+        """Returns the digest of the row with this number, from 1, among its file's equal rows.
 
-        They are alike but for the last four bytes, so that `says` tells them without the number.
+        Digests of equal rows differ only in the last four bytes, so `says` recognises them without
+        the number.
         """
         first = self._of(b"row" + content.bytes + (1).to_bytes(8, "big")).int
         last = (first + number - 1) & _NUMBERS

@@ -48,16 +48,16 @@ ATTEMPTS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """What a command did: the same for the first answer and for every repeat.
+    """Result of a command: the same for the first answer and for every repeat.
 
-    Without events where there was nothing to do: the candidate is as it was.
+    It has no events if there was nothing to do: the candidate is as it was.
     """
 
     candidate_id: UUID
     version: int
     status: Status
     position: int
-    """Of the event that made this version."""
+    """Position of the event that made this version."""
     events: tuple[RecordedEvent, ...]
     repeated: bool = False
 
@@ -166,7 +166,8 @@ class CandidateService:
         candidate = self._decide(command, context)
         external_id = checked_external_id(command.profile)
         with self._external_ids.lock(external_id):
-            # What this command added before is there by now, and known.
+            # The same command may have added the candidate before this lock was taken. It gets its
+            # first answer again; the look-up below would take its candidate for a known one.
             if repeated := self._answered(metadata):
                 return repeated
             for candidate_id in self._external_ids.candidates(external_id):

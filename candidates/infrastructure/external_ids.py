@@ -1,4 +1,4 @@
-"""Who is known under an external id, by the rows that people see, and by the log where they lag."""
+"""Finds candidates by external id in the read model and, where that lags, in the log."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ class ProjectedExternalIds:
             .order_by("added_position")
             .values_list("added_position", "pk")[: MOST + len(read)]
         )
-        # Of a stream that cannot be read, the row says what is known.
+        # If a stream cannot be read, its row is used.
         found = [(position, id) for position, id in rows if read.get(id) is None]
         found += [(place[0], id) for id, place in read.items() if place and place[1] == external_id]
         return [id for _, id in sorted(found)]

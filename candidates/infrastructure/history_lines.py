@@ -23,7 +23,7 @@ class Lines:
         self._fresh = _lines(file)
         self._given_back: deque[str] = deque()
         self.number = 0
-        """Of the line taken last."""
+        """Number of the line that was taken last."""
 
     def take(self) -> str | None:
         """The next line, or TOO_LONG for it; None at the end. Raises what reading the file does."""
@@ -55,7 +55,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
     while chunk := file.read(_CHUNK):
         text = rest + chunk
         start = 0
-        # Of what was left it is known that no line ends in it, but perhaps with its last character.
+        # The rest has no line end in it, except perhaps its last character: a CR.
         for end in _END.finditer(text, max(len(rest) - 1, 0)):
             line, start = text[start : end.end()], end.end()
             yield TOO_LONG if passing_over or len(line) > LINE_CHARACTERS else line

@@ -25,7 +25,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def foreign_kind(start: bytes, shape: FileShape) -> str | None:
-    """What the file is instead, as the end of a sentence; None where it may well be right.
+    """Returns which other kind of file this is, to end a sentence; None if it may be right.
 
     `start` is its first SIGNATURE_BYTES, unpacked.
     """

@@ -1,4 +1,4 @@
-"""What candidates are looked up by exactly, and the index that searches for names go by."""
+"""Adds the keys for exact look-ups of candidates, and rebuilds the index for name searches."""
 
 from django.core.management import CommandError
 from django.db import DatabaseError, migrations, models

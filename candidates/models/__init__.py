@@ -146,7 +146,7 @@ class ImportedRow(models.Model):
 
     pk = models.CompositePrimaryKey("place", "digest")
     place = models.UUIDField()
-    """Whom it is about, what happened and when; of one that adds somebody only whom."""
+    """Digest of candidate, activity and time; for a row that adds, of the candidate only."""
     digest = models.UUIDField()
     """All that it says, with its number among the rows of its file that say the same."""
     candidate = models.UUIDField(db_index=True)

@@ -66,9 +66,9 @@ class HasKey(models.Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
         column, params = compiler.compile(self.source_expressions[0])
-        # What follows from the first part. By that alone PostgreSQL would expect one row in two
-        # hundred for each key, where keys are too different for statistics, and look for them in
-        # the order of the list.
+        # `likely` follows from the array condition; it helps the planner. From the array condition
+        # alone PostgreSQL would expect one row in two hundred for each key, if keys are too
+        # different for statistics, and would look for them by walking the list in its order.
         likely = " OR ".join([f"{column} LIKE %s"] * len(self.keys))
         patterns = [f"%{connection.ops.prep_for_like_query(key)}%" for key in self.keys]
         return (
@@ -91,7 +91,7 @@ class Trimmed(models.Func):
 
 
 _WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-"""What `str.strip` takes away."""
+"""The characters that `str.strip` removes."""
 
 
 def _has_email(text: str) -> models.Q:
@@ -147,7 +147,10 @@ def _contains_one(ways: Iterable[str]) -> models.Q:
 
 
 def _has_value(column: str, text: str) -> models.Q:
-    """Of a long value a column has the beginning alone, and the profile has all."""
+    """Matches candidates whose profile has exactly this value.
+
+    A column holds only the beginning of a long value, so the profile is compared as well.
+    """
     shown = models.Q(**{column: text[:LIFTED_LENGTH]})
     if len(text) < LIFTED_LENGTH:
         return shown
@@ -181,7 +184,7 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         return self.filter(found)
 
     def _by_phone(self, text: str, words: models.Q) -> models.Q:
-        """Who has this very number; where nobody has, who has digits like these."""
+        """Matches candidates with this whole number or, if there are none, with these digits."""
         # In several parts it is a number and nothing else.
         several = len(text.split()) > 1
         parts = _contains_number(text) if several else _contains_number(text) | words
@@ -195,7 +198,7 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
         return self._whole_or(parts, _has_phone(text), beside=beside, among=among)
 
     def _by_address(self, word: str) -> models.Q:
-        """Who has this very address; where nobody has, who has it as a part of theirs."""
+        """Matches candidates with this whole address or, if there are none, with it as a part."""
         key = next(iter(email_keys(word)), email_key(word))
         parts = _contains_address(searched_address(key))
         if "." not in key.rpartition("@")[2]:
@@ -205,9 +208,9 @@ class CandidateQuerySet(models.QuerySet["CandidateProjection"]):
     def _whole_or(
         self, parts: models.Q, whole: models.Q, *, beside: models.Q, among: models.Q
     ) -> models.Q:
-        """Who has the whole, and `beside` them; where nobody has it, who has parts.
+        """Returns a condition: `whole` or `beside`; or `parts` if no candidate matches `whole`.
 
-        All of them are `among` those that are told by their search key alone.
+        `among` is a condition on the search key alone that holds for all of them.
         """
         them = self.model._default_manager.using(self.db).filter(whole)
         if connections[self.db].vendor == "postgresql":

@@ -23,10 +23,10 @@ class Received(NamedTuple):
 
     @property
     def likeness(self) -> int:
-        """Of several messages of one event, one that is more like the event's own is higher.
+        """Ranks messages of one event: the higher one is closer to the event itself.
 
-        What newer code wrote, or what an upcaster fails on, will be read one day; a message whose
-        envelope is damaged will not.
+        A message that newer code wrote, or that an upcaster fails on, can be read one day. A
+        message with a damaged envelope cannot.
         """
         if self.error is None:
             return 3

@@ -1,4 +1,4 @@
-"""What topics, groups and projections may be called, and what is kept of a broker's words."""
+"""Checks the names of topics, groups and projections, and cuts error texts of brokers."""
 
 import re
 
@@ -47,6 +47,6 @@ def check_parked(projection: str, event_type: str) -> None:
 
 
 def obstacle_of(text: str) -> str:
-    """What somebody else said is in the way, as every database keeps it, and not too long."""
+    """Returns a foreign error text in a form that every database stores, cut if it is too long."""
     kept = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return kept[:LONGEST_OBSTACLE]

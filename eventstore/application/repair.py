@@ -141,7 +141,7 @@ class Repair:
             try:
                 left = self._left(self._store.read_streams(shown), shown)
             except UndecodableEvent:
-                # Of one of them; each alone tells of which.
+                # One of the streams cannot be decoded. Each is tried alone to find which.
                 left = shown
             healed = [self._healed_alone(stream_id) for stream_id in left]
         return healed.count(False)

@@ -19,7 +19,7 @@ EVENT_TYPE_LENGTH = 200
 PROJECTION_LENGTH = 100
 """Characters, not bytes: PostgreSQL's columns count so, and SQLite's do not count at all."""
 LARGEST_SCHEMA = 2**15 - 1
-"""Of an event, a snapshot or a projection: a small integer on PostgreSQL."""
+"""Limit for events, snapshots and projections: the column is a smallint on PostgreSQL."""
 _MINUTE = timedelta(minutes=1)
 
 

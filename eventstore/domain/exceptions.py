@@ -7,7 +7,7 @@ from uuid import UUID
 
 
 def printable(name: str) -> str:
-    """What somebody else has put into a row, on one line and without control characters."""
+    """Puts text from a stored row on one line, without control characters."""
     return name if name.isprintable() else repr(name)
 
 

@@ -26,7 +26,7 @@ from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, StorageEv
 TABLE = StorageEvent._meta.db_table
 KEY_TABLE = StreamKey._meta.db_table
 REFUSING = (EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT, KEY_TABLE)
-"""What a refused append names: one of its constraints, or the key of a stream that is there."""
+"""Names in the error of a refused append: a constraint, or the table of stream keys."""
 _COLUMNS = StorageRow._fields
 _CASTS = {
     "event_id": "uuid",
@@ -114,7 +114,7 @@ class Driver(Protocol):
     def select_streams(
         self, connection: Any, after: Mapping[UUID, int], *, keys: bool
     ) -> Iterator[Stored]:
-        """What these streams have behind these versions, as `select`, by stream and version."""
+        """Yields the streams' events after these versions, as `select`, by stream and version."""
 
     def fetch(
         self, connection: Any, statement: str, parameters: Sequence[object]

@@ -65,7 +65,7 @@ class Keyring:
         return DataKey(stream_id, self._unwrap(stream_id, wrapped))
 
     def unwrap_secret(self, place: UUID, wrapped: bytes) -> bytes:
-        """What `wrap` was given for this place. Raises KeyUnavailable."""
+        """Returns the secret that was wrapped for this place. Raises KeyUnavailable."""
         return self._unwrap(place, wrapped, kind="secret")
 
     def is_newest(self, wrapped: bytes) -> bool:

@@ -77,9 +77,9 @@ class UnreadableFact(Exception):
 
 
 def unreadable(error: Exception, *, part: str = "") -> UnreadableFact:
-    """What kept a fact, or a part of its row, from being read: an upcaster may raise anything.
+    """Turns an error from reading a fact, or a part of its row, into an UnreadableFact.
 
-    Raises MemoryError again, which says nothing of the fact.
+    An upcaster may raise anything. MemoryError is raised again: it says nothing about the fact.
     """
     match error:
         case MemoryError():
@@ -91,7 +91,7 @@ def unreadable(error: Exception, *, part: str = "") -> UnreadableFact:
         case msgspec.MsgspecError() if error.__cause__ is None:
             return UnreadableFact(part + _QUOTED.sub(r"\1…", str(error)))
         case msgspec.MsgspecError(__cause__=Exception() as cause):
-            # What a class raises when it is made, in the decoder's clothes.
+            # A class raised `cause` while the decoder made an instance, and the decoder wrapped it.
             return UnreadableFact(part + described(cause))
     return UnreadableFact(part + described(error))
 

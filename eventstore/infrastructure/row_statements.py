@@ -45,7 +45,7 @@ class Table:
         self._adapted = adapted if database.vendor == "sqlite" else _as_it_is
         own = (self.stream, "version", self.shown)
         self.columns = tuple(name for name in self.fields if name not in own)
-        # What a default calls for is made for each row.
+        # A callable default is called again for each row.
         self._made_anew = [n for n in self.columns if callable(self.fields[n].default)]
         self._constant_defaults: dict[str, object] = {
             name: None if name in self._made_anew else self.fields[name].get_default()

@@ -41,9 +41,9 @@ def compare(kept: Mapping[str, Any], mapper: EventMapper) -> ComparedSchemas:
 def components_of(
     classes: Mapping[str, type[DomainEvent]], *, prefix: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What each event type's data refers to, and the named schemas that this leads to.
+    """Returns a reference to the schema of each event type's data, and all schemas by name.
 
-    For a document that keeps schemas under `prefix`, such as `#/components/schemas/`.
+    They are for a document that keeps schemas under `prefix`, such as `#/components/schemas/`.
     """
     references, components = msgspec.json.schema_components(
         list(classes.values()), ref_template=prefix + "{name}"

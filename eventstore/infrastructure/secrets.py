@@ -18,7 +18,7 @@ def secret(keyring: Keyring, name: str) -> bytes:
         return found
     wrapped = keyring.wrap(place_of(name), secrets.token_bytes(BYTES))
     fresh = WrappedSecret(name=name, wrapped=wrapped)
-    # Of two that make it at once, one is kept.
+    # If two processes make it at once, the first row is kept, and both read that one.
     WrappedSecret.objects.bulk_create([fresh], ignore_conflicts=True)
     return _opened(keyring, WrappedSecret.objects.get(pk=name))
 

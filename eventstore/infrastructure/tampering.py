@@ -29,12 +29,12 @@ _KINDS: dict[str, type] = {
     "metadata": str,
     "hash": bytes,
 }
-"""Of columns that SQLite would also keep a value of another type in."""
+"""Types of the columns in which SQLite would also store a value of another type."""
 _UNREADABLE = (ValueError, TypeError, AttributeError, DatabaseError)
 
 
 class FindingKind(StrEnum):
-    """What is wrong with an event. Only the first says that somebody was at work."""
+    """Kinds of findings. Only TAMPERED means that somebody changed the log."""
 
     TAMPERED = "tampered with"
     NEWER = "written by newer code"

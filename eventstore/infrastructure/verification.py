@@ -168,7 +168,7 @@ class Verification:
         except WrappingKeyMissing:
             raise
         except (KeyUnavailable, TypeError) as error:
-            # Of a row that is found already this says nothing more.
+            # A row that was reported already needs no second finding.
             if not wrong:
                 wrong.append(f"it cannot be read: {error}")
                 self._report(of_row(row, position, wrong[-1]))

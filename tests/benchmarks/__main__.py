@@ -80,7 +80,7 @@ def _stored(options: argparse.Namespace) -> int:
 
 
 def _terms(options: argparse.Namespace) -> dict[str, Any]:
-    """What `http` and `import` are told besides."""
+    """Returns the additional options of `http` and `import`."""
     if options.name == "import":
         return {"rounds": options.rounds}
     if options.name != "http":

@@ -133,7 +133,7 @@ class _Calls:
         self._count = requests + CONNECTIONS
 
     def of(self, name: str, number: int, side: int) -> list[Call]:
-        """Of round `number`, for ours (0) or for the rival (1)."""
+        """Returns the calls of round `number`, for this project (0) or for the rival (1)."""
         if name in READS:
             ids = (candidate_id(place * 37 % self._rows) for place in range(self._count))
             return [("GET", URL + READS[name].format(id=id), "") for id in ids]

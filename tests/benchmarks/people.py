@@ -1,4 +1,4 @@
-"""Whom a server is filled with: the same people, under the same ids, for ours and for a rival."""
+"""Candidates to fill a server with: the same people and ids for this project and a rival."""
 
 from collections.abc import Iterator
 from random import Random

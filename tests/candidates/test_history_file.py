@@ -117,7 +117,7 @@ def test_json_lines_have_flat_names_and_their_numbers_as_they_are_written(log: L
                 "tags": '["a", "ü"]',
             },
         ),
-        # What an object lacks is empty.
+        # Cells for keys that an object lacks are empty.
         Row(
             line=3,
             cells={

@@ -1,4 +1,4 @@
-"""What the map of another system's log can say, and what a row of it then asks for."""
+"""A history map is parsed, and turns a row of another system's log into commands."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What an import remembers: a row is known by what it says, in whichever file and on which line."""
+"""An import recognises a row taken before by its content, in any file and on any line."""
 
 import csv
 import gzip
@@ -81,7 +81,7 @@ class Importing:
         return path
 
     def __call__(self, rows: list[str] | Path, *, header: str = HEADER, **options: Any) -> Any:
-        """What the last line counts, without what is 0."""
+        """Runs the import. Returns the counts in its last line that are not 0."""
         path = rows if isinstance(rows, Path) else self.file(rows, header)
         out = io.StringIO()
         arguments = ["import_history", str(path), f"--map={self.map_file}"]

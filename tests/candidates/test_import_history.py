@@ -220,7 +220,7 @@ def test_a_bad_row_is_reported_by_its_line_and_the_rest_goes_on(
     bad, report = written(tmp_path, APPLY, line, APPLY.replace(b"D,", b"F,")), tmp_path / "r.csv"
     lines, problem = ended(bad, report=report)
     assert lines[-1] == "added 2, standby 0, invited 0, rejected 0, refused 1, ignored 0"
-    # What a rule refuses is no fault of the file.
+    # A row that a rule refuses is no fault of the file.
     by_rule = code.startswith(("occurred_", "too_", "out_of_", "nul_"))
     assert problem == (None if by_rule else ONE_UNREADABLE)
     ((number, _, reported),) = report_of(report)

@@ -39,7 +39,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 def imported(files: list[str]) -> str:
-    """What it says to a person besides its numbers."""
+    """Runs the import. Returns its messages on stderr, which are those without its counts."""
     err = io.StringIO()
     call_command("import_history", *files, stdout=io.StringIO(), stderr=err)
     return err.getvalue()

@@ -1,4 +1,4 @@
-"""What an import says of a file, on the screen and in the report, holds nothing of its rows."""
+"""An import's messages, on the screen and in the report, quote nothing of the file's rows."""
 
 import csv
 import io

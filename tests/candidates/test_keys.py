@@ -1,4 +1,4 @@
-"""What is compared of texts, addresses and telephone numbers, whatever somebody typed."""
+"""Texts, addresses and telephone numbers have sound keys, whatever somebody typed."""
 
 import unicodedata
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is found by what: names, addresses and numbers in whatever spelling, on either side."""
+"""Searches find names, addresses and numbers in any spelling, typed or stored."""
 
 import random
 from collections.abc import Callable
@@ -96,7 +96,7 @@ SPELLINGS = [
     ("𠮷野家", ["野家", "𠮷野"]),
     # Other words stay other words.
     ("パパ", ["パパ"]),
-    # What nobody sees.
+    # Invisible characters do not count.
     ("Ka\u200eren", ["Karen"]),
     ("Bob\u00adby", ["Bobby"]),
     ("A\u200bn\u200cn\u200d\ufeffe\u2060m\ufe0fa\u180er\u034fi\u2066e\u2069", ["annemarie"]),

@@ -460,7 +460,7 @@ def test_a_malformed_twin_of_what_is_shown_changes_nothing(world: World) -> None
 def test_of_two_that_cannot_be_read_the_one_that_is_more_like_the_event_waits(
     world: World, order: int, apart: bool
 ) -> None:
-    """What newer code wrote is read after an upgrade, and what is damaged never."""
+    """A message that newer code wrote is read after an upgrade; a damaged one never is."""
     stream = world.stored()
     newer = body_of(stream[3])
     world.unreadable = {newer}
@@ -494,7 +494,7 @@ def test_where_neither_of_two_can_be_read_the_feed_is_asked(world: World) -> Non
 
 
 def test_what_the_feed_gives_takes_the_place_of_what_is_no_better(world: World) -> None:
-    """Of two that newer code may have written, the log's own is the right one."""
+    """If newer code may have written both messages, the one from the log's own feed is right."""
     world.feed = Feed(world)
     stream = world.stored()
     own = body_of(stream[3])
@@ -523,7 +523,7 @@ def test_a_line_break_behind_an_attribute_stops_no_other_stream(world: World) ->
     world.sent(*whole)
     world.consume()
     assert (world.version(whole), world.left()) == (8, 0)
-    # Of these two it is still known which stream they belong to.
+    # Two of the five messages still tell their stream, so these streams are parked.
     assert (len(world.parked()), world.room.count_strays()) == (2, 3)
 
 

@@ -1,4 +1,4 @@
-"""What many appends that are decided in memory and stored together promise, on every log."""
+"""The contract of an event batch, on every log: appends decided in memory, stored together."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a broker is sent, beside what the AsyncAPI document says of it."""
+"""Messages sent to brokers are as the AsyncAPI document describes them."""
 
 import json
 from collections import Counter
@@ -48,7 +48,7 @@ def _partition_of(body: dict[str, Any]) -> int:
 
 
 def _check_payload(described: dict[str, Any], channel: str, body: dict[str, Any]) -> dict[str, Any]:
-    """That the channel has this message. Returns how it is described."""
+    """Checks a message against its channel's schema. Returns the message's description."""
     [name] = described["channels"][channel]["messages"][body["type"]].values()
     message: dict[str, Any] = described["components"]["messages"][name.rpartition("/")[2]]
     schema = {**message["payload"], "components": described["components"]}
@@ -71,7 +71,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 
 def _queues(described: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Of the group: name, and what it is declared with."""
+    """Returns what each queue of the group is declared with, by the queue's name."""
     said = described["channels"]["queue"]
     binding = said["bindings"]["amqp"]
     assert (binding["is"], binding["queue"]["name"]) == ("queue", said["address"])

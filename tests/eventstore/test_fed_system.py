@@ -388,7 +388,7 @@ def _of_version_1(one: RecordedEvent) -> bytes:
 
 
 def _is_mended(poisoned: RecordedEvent, whole: RecordedEvent) -> None:
-    """Of the first stream an upcaster has failed on; now it does not."""
+    """Checks that a retry shows the first stream once its upcaster no longer fails."""
     assert shown() == {poisoned.stream_id: 1, whole.stream_id: 2}
     for name, version, error in ParkedStream.objects.values_list("projection", "version", "error"):
         assert (name in projections(), version) == (True, 2)

@@ -1,4 +1,4 @@
-"""What an upcaster or a decoder raises makes an event unreadable: it is named on every way out."""
+"""An error in an upcaster or a decoder makes an event unreadable; every reader names it."""
 
 import io
 from collections.abc import Iterator
@@ -359,7 +359,7 @@ def test_the_past_and_the_history_name_it(log: Log, client_of: Any) -> None:
             assert problem["position"] == log.stored.position
         answer = client.post(f"{at}note/", {"text": "t"}, format="json")
         assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_event")
-        # What needs no event of its own goes on.
+        # Requests that do not need the unreadable event go on.
         assert client.get(at).json()["version"] == 3
         assert len(client.get("/api/v1/candidates/").json()["results"]) == 3
         assert client.get(f"/api/v1/candidates/{log.after}/history/").status_code == 200

@@ -539,7 +539,7 @@ def test_everything_is_found_and_counted_in_one_run(log: list[StorageEvent], tam
     assert all(named(complained, event) for event in (log[0], log[4], log[6], log[8]))
     assert str(newer.event_id) in complained
     assert str(old.event_id) in complained
-    # What is found in one place says nothing of the next.
+    # A finding at one event names none of the events next to it.
     assert not any(named(complained, event) for event in (log[1], log[2], log[3], log[5]))
     assert complained.splitlines()[-2] == (
         "checked 10 events: 4 tampered with, 1 written by newer code, 1 not to be decoded"

@@ -1,4 +1,4 @@
-"""What may be kept of an answer, and by whom: of every path, also where it is refused."""
+"""Every path says who may cache its answer, also if the request is refused."""
 
 import http.client
 from collections.abc import Callable, Iterator

@@ -28,7 +28,7 @@ def _section(name: str) -> str:
 
 
 def _tables(section: str) -> dict[str, list[list[str]]]:
-    """Of this section: by the first word of its head what each cell of a table says."""
+    """Returns the cells of each table in this section, by the first cell of the table's head."""
     tables = {}
     for head, body in re.findall(r"^\| (.*) \|\n\|[-|]+\|\n((?:\|.*\n)+)", _section(section), re.M):
         rows = re.findall(r"^\| (.*) \|$", body, re.M)
@@ -43,7 +43,7 @@ def _rows(section: str) -> list[list[str]]:
 
 
 def _words(schema: dict[str, Any]) -> str:
-    """What the page calls a value of this kind."""
+    """Returns the page's name for a value of this schema."""
     named = {
         "Status": "status",
         "RejectionReason": "rejection reason",

@@ -1,4 +1,4 @@
-"""What `Accept` says, as RFC 9110 has it."""
+"""The API follows `Accept` as RFC 9110 defines it."""
 
 from collections.abc import Callable
 

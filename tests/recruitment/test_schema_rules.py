@@ -1,4 +1,4 @@
-"""What holds everywhere in the OpenAPI document, so that every generator can read it."""
+"""The whole OpenAPI document follows these rules, so that every generator can read it."""
 
 import re
 from collections.abc import Iterator

@@ -49,7 +49,7 @@ def fields_of(page: Any) -> dict[str, str]:
 
 
 def logged_in(browser: Browser, page: Any, password: str = PASSWORD) -> Any:
-    """What is shown once the login form on `page` is submitted."""
+    """Submits the login form on `page`. Returns the page that is shown next."""
     form = {**fields_of(page), "username": "rita", "password": password}
     return browser.post("/admin/login/", form)
 

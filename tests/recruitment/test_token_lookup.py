@@ -1,4 +1,4 @@
-"""What a token is good for is looked up once in each request, and anew in the next."""
+"""A token's rights are looked up once in each request, and again in the next one."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -21,7 +21,7 @@ from eventstore.domain.exceptions import LogNotHere, ReadOnly
 
 PLAIN_PROGRESS_EVERY = 10_000
 INTERRUPTED = 130
-"""What shells expect of a process that Ctrl-C has ended."""
+"""The exit status that shells expect of a process ended by Ctrl-C."""
 
 
 class Command(BaseCommand):

@@ -1,1 +1,1 @@
-"""What others would build for the same task, to be served beside ours."""
+"""Rival implementations of the same task, served beside this project to compare them."""

@@ -173,7 +173,7 @@ def test_what_has_no_tag_matches_none(api: APIClient, add: Callable[..., str], p
     url = url.replace("candidates/../", "")
     assert api.get(url, headers={"If-Match": '"1"'}).status_code == 412
     assert api.get(url, headers={"If-Match": "*"}).status_code == 200
-    # What is not there, or not understood, is that whatever is asked of its tag.
+    # A request that is refused for another reason keeps its status, whatever If-Match says.
     assert api.get(f"{url.partition('?')[0]}?x=1", headers={"If-Match": '"1"'}).status_code == 400
 
 
