@@ -265,11 +265,11 @@ def test_a_conflict_in_a_callers_transaction_leaves_it_usable(within: EventStore
 
 def test_a_batch_whose_stream_was_taken_back_leaves_no_gap(within: EventStore) -> None:
     stream_id = uuid4()
-    mark = transaction.savepoint()
-    append(within, stream_id, added(), expected=0)
-    batch = fetched(within, [stream_id])
-    append(batch, stream_id, noted(), expected=1)
-    transaction.savepoint_rollback(mark)
+    with transaction.atomic():
+        append(within, stream_id, added(), expected=0)
+        batch = fetched(within, [stream_id])
+        append(batch, stream_id, noted(), expected=1)
+        transaction.set_rollback(True)
     with pytest.raises(BatchConflict) as caught:
         batch.store()
     assert caught.value.stream_ids == {stream_id}
@@ -279,9 +279,9 @@ def test_a_batch_whose_stream_was_taken_back_leaves_no_gap(within: EventStore) -
 def test_a_batch_is_stored_again_where_the_transaction_was_taken_back(within: EventStore) -> None:
     batch, stream_id = within.batch(), uuid4()
     append(batch, stream_id, added(), expected=0)
-    mark = transaction.savepoint()
-    batch.store()
-    transaction.savepoint_rollback(mark)
+    with transaction.atomic():
+        batch.store()
+        transaction.set_rollback(True)
     assert within.head(stream_id).version == 0
     batch.store()
     assert within.read_stream(stream_id)[0].event == added()

@@ -124,7 +124,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong(document: Any) 
         if name in {"read_candidate", "read_candidate_history", "read_events"}:
             # An event that this code cannot read.
             expected |= {"503"}
-        if name == "read_candidate":
+        if name in reads | {"read_events"}:
             # With `If-Match`.
             expected |= {"412"}
         assert set(problems) == expected
