@@ -119,6 +119,8 @@ class Snapshot(models.Model):
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     hash = models.BinaryField()
+    # Under a key that this database does not hold. NULL is that of no snapshot.
+    mac = models.BinaryField(null=True)
     taken_at = models.DateTimeField()
 
     class Meta:

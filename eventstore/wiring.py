@@ -98,6 +98,7 @@ from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare, components_of
 from eventstore.infrastructure.shown import ShownEnd
+from eventstore.infrastructure.snapshot_macs import SnapshotMacs
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.stored_rows import DjangoStoredRows
@@ -124,7 +125,8 @@ TRANSIENT = (InterfaceError, OperationalError)
 
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, keyring=lambda: keyring(), clock=timezone.now)
-_snapshots = Snapshots(DjangoSnapshotStore(clock=timezone.now))
+_snapshot_store = DjangoSnapshotStore(macs=lambda: snapshot_macs(), clock=timezone.now)
+_snapshots = Snapshots(_snapshot_store)
 _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
 _room = DjangoWaitingRoom(clock=timezone.now)
@@ -136,6 +138,7 @@ _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
 _shown: dict[str, ShownEnd] = {}
 _keyring = cache(Keyring)
+_snapshot_macs = cache(SnapshotMacs)
 
 
 def register_events(
@@ -179,6 +182,11 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
 def keyring() -> Keyring:
     """Made from PERSONAL_DATA_KEYS when it is first needed."""
     return _keyring(tuple(settings.PERSONAL_DATA_KEYS))
+
+
+def snapshot_macs() -> SnapshotMacs:
+    """Made from PERSONAL_DATA_KEYS when it is first needed."""
+    return _snapshot_macs(tuple(settings.PERSONAL_DATA_KEYS))
 
 
 def require_writable() -> None:
@@ -255,11 +263,15 @@ def files_open_to_others(connection: BaseDatabaseWrapper) -> list[tuple[Path, in
 def verification(
     *, progress: Callable[[int], object], report: Callable[[LogFinding], object]
 ) -> Verification:
-    return Verification(_mapper, keyring=keyring, progress=progress, report=report)
+    return Verification(
+        _mapper, keyring=keyring, snapshots=_snapshot_store, progress=progress, report=report
+    )
 
 
 def rotate_keys() -> Rotated:
-    """Wrap every stream's key under the newest key."""
+    """Wrap every stream's key under the newest key, and write snapshots' MACs anew under it."""
+    if removed := _snapshot_store.renew_macs():
+        logger.warning("%d snapshots of keys that are not configured were removed", removed)
     return rotate(keyring())
 
 

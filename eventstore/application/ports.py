@@ -163,12 +163,13 @@ class SnapshotStore(Protocol):
     Inside a caller's transaction each call is a savepoint: a failure leaves it usable.
     """
 
-    def load(self, stream_id: UUID) -> Snapshot | None: ...
+    def load(self, stream_id: UUID) -> Snapshot | None:
+        """Raises SnapshotNotAuthentic for one that was not saved here as it is."""
 
     def save(self, snapshot: Snapshot) -> None:
-        """Put it in place of an older one, or one of another schema.
+        """Put it in place of an older one, one of another schema, or one that is not authentic.
 
-        One of a higher version and the same schema stays as it is.
+        Another of a higher version and the same schema stays as it is.
         """
 
     def discard(self, snapshot: Snapshot) -> None:

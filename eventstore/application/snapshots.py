@@ -10,6 +10,7 @@ from uuid import UUID
 
 from eventstore.application.ports import SnapshotStore
 from eventstore.domain.aggregate import Aggregate
+from eventstore.domain.exceptions import SnapshotNotAuthentic
 from eventstore.domain.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Snapshots:
         self._store = store
         self._lock = Lock()
         self.failures: Counter[str] = Counter()
-        """By what failed: `read`, `restore`, `write`, `discard`."""
+        """By what failed: `read`, `authenticate`, `restore`, `write`, `discard`."""
 
     def find(
         self, aggregate: type[Aggregate], stream_id: UUID, *, until: int | None = None
@@ -35,7 +36,11 @@ class Snapshots:
             return None
         snapshot = None
         with self._tolerated("read", stream_id):
-            snapshot = self._store.load(stream_id)
+            try:
+                snapshot = self._store.load(stream_id)
+            except SnapshotNotAuthentic as error:
+                self._count("authenticate")
+                logger.error("%s It is ignored; `manage.py verify_log` finds it too.", error)
         if (
             snapshot is None
             or snapshot.schema != aggregate.snapshot_schema
@@ -84,9 +89,12 @@ class Snapshots:
         try:
             yield
         except Exception:
-            with self._lock:
-                self.failures[step] += 1
+            self._count(step)
             logger.exception("Snapshot of stream %s: %s failed", stream_id, step)
+
+    def _count(self, step: str) -> None:
+        with self._lock:
+            self.failures[step] += 1
 
 
 _canonical: Callable[[object], str] = json.JSONEncoder(

@@ -241,6 +241,19 @@ class StoredByNewerCode(UndecodableEvent):
 
 
 @dataclass(eq=False, kw_only=True)
+class SnapshotNotAuthentic(Exception):
+    """A stored snapshot does not show that this system took it: it was forged, moved or changed."""
+
+    stream_id: UUID
+    version: int
+    reason: str
+    """What is wrong with it, as a predicate."""
+
+    def __str__(self) -> str:
+        return f"The snapshot of stream {self.stream_id} at version {self.version} {self.reason}."
+
+
+@dataclass(eq=False, kw_only=True)
 class UndecodableMessage(Exception):
     """A message from another log that this code cannot read; None is what it does not even say.
 

@@ -1,6 +1,6 @@
 """What no append can have brought about, and no hash shows: found where the log's rows are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -8,9 +8,11 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection
 
+from eventstore.domain.exceptions import SnapshotNotAuthentic
 from eventstore.infrastructure.driver import TABLE, Stored, driver_of
 from eventstore.infrastructure.log import last_number
 from eventstore.infrastructure.mapper import StorageRow
+from eventstore.infrastructure.snapshots import UNREADABLE, DjangoSnapshotStore
 from eventstore.models import StorageEvent
 
 _IDS = ("event_id", "stream_id", "correlation_id")
@@ -123,6 +125,26 @@ def misspelt(after: int) -> Iterator[LogFinding]:
     if connection.vendor == "sqlite":
         for (position,) in _fetch(_MISSPELT, [after]):
             yield _at(position, "one of its ids is not written as the store writes it")
+
+
+def forged_snapshots(
+    snapshots: DjangoSnapshotStore, stream_ids: Iterable[UUID]
+) -> Iterator[LogFinding]:
+    """Those of these streams that no load takes, since nothing shows that they were taken here."""
+    for stream_id in stream_ids:
+        try:
+            snapshots.load(stream_id)
+        except SnapshotNotAuthentic as error:
+            events = StorageEvent.objects.filter(stream_id=stream_id, version=error.version)
+            yield LogFinding(
+                what=f"its snapshot {error.reason}, and is ignored",
+                position=events.values_list("pk", flat=True).first() or 0,
+                stream_id=error.stream_id,
+                version=error.version,
+            )
+        except UNREADABLE as error:
+            what = f"its snapshot cannot be read, and is ignored: {type(error).__name__}"
+            yield LogFinding(what=what, position=0, stream_id=stream_id)
 
 
 def _sound(stored: Stored) -> Stored | LogFinding:

@@ -20,9 +20,11 @@ from eventstore.infrastructure import chain
 from eventstore.infrastructure.driver import Stored
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable, WrappingKeyMissing
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
+from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.tampering import (
     FindingKind,
     LogFinding,
+    forged_snapshots,
     misspelt,
     never_drawn,
     of_row,
@@ -56,11 +58,13 @@ class Verification:
         mapper: EventMapper,
         *,
         keyring: Callable[[], Keyring],
+        snapshots: DjangoSnapshotStore,
         progress: Callable[[int], object],
         report: Callable[[LogFinding], object],
     ) -> None:
         self._mapper = mapper
         self._keyring = keyring
+        self._snapshots = snapshots
         self._progress = progress
         self._tell = report
         self._found: Counter[FindingKind] = Counter()
@@ -69,6 +73,7 @@ class Verification:
     def stream(self, stream_id: UUID) -> Verified:
         """One stream's chain."""
         self._report_all(never_drawn(stream_id))
+        self._report_all(forged_snapshots(self._snapshots, [stream_id]))
         events, last = 0, None
         for last in self._chained(0, None, stream_id):  # noqa: B007  # the last one is wanted
             events += 1
@@ -86,6 +91,7 @@ class Verification:
         nothing is found.
         """
         self._report_all(never_drawn())
+        self._report_all(forged_snapshots(self._snapshots, self._snapshots.stream_ids()))
         seals = list(LogSeal.objects.order_by("position"))
         start = seals[-1] if seals else None
         for seal in seals[-1:]:

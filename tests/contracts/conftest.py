@@ -43,6 +43,7 @@ from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rows import DjangoProjectionRows
+from eventstore.infrastructure.snapshot_macs import SnapshotMacs
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.store import DjangoEventStore
 from eventstore.infrastructure.streams import StreamReader
@@ -137,7 +138,7 @@ def log(request: pytest.FixtureRequest, mapper: EventMapper, clock: Clock) -> Ev
 def snapshot_store(request: pytest.FixtureRequest, clock: Clock) -> SnapshotStore:
     if request.param == "memory":
         return InMemorySnapshotStore()
-    return DjangoSnapshotStore(clock=clock)
+    return DjangoSnapshotStore(macs=lambda: SnapshotMacs([b"k" * 32]), clock=clock)
 
 
 @pytest.fixture(

@@ -27,6 +27,7 @@ from eventstore.domain.exceptions import AggregateNotFound, DomainError
 from eventstore.domain.snapshot import Snapshot
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryEventStore, InMemorySnapshotStore
+from eventstore.infrastructure.snapshot_macs import SnapshotMacs
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.models import Snapshot as SnapshotRow
 from eventstore.wiring import event_store, snapshots
@@ -380,7 +381,10 @@ def test_the_database_keeps_them_too_and_nothing_personal(db: None, kept_always:
 
 
 def test_the_adapter_stamps_when_it_was_taken(db: None, world: World) -> None:
-    DjangoSnapshotStore(clock=lambda: NOW).save(world.kept.snapshots[CANDIDATE_ID])
+    macs = SnapshotMacs([b"k" * 32])
+    DjangoSnapshotStore(macs=lambda: macs, clock=lambda: NOW).save(
+        world.kept.snapshots[CANDIDATE_ID]
+    )
     assert SnapshotRow.objects.get().taken_at == NOW
 
 
