@@ -12,7 +12,8 @@ from django.http.response import HttpResponseBase
 HEADER = "X-Request-ID"
 PATTERN = "[A-Za-z0-9._-]{1,64}"
 _GOOD = re.compile(PATTERN)
-_current: ContextVar[str] = ContextVar("request_id", default="-")
+NO_REQUEST = "-"
+_current: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
 
 
 def name_request(

@@ -17,6 +17,7 @@ from redis import ConnectionPool
 
 from eventstore.application.naming import checked_name
 from eventstore.infrastructure.private_files import PrivateConnection
+from recruitment.log_lines import FORMATS
 
 
 class Env(environ.Env):  # type: ignore[misc]
@@ -218,6 +219,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "recruitment.request_id.name_request",
+    "recruitment.request_log.log_request",
     "recruitment.caching.state_caching",
     "recruitment.body_limit.limit_body",
     "django.middleware.security.SecurityMiddleware",
@@ -458,21 +460,41 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+
+def log_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ImproperlyConfigured(f"LOG_FORMAT is {name!r}; it is one of {', '.join(FORMATS)}.")
+    return name
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "recruitment.request_id.RequestIdFilter"}},
     "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}
+        "text": {
+            "()": "recruitment.log_lines.TextFormatter",
+            "fmt": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "recruitment.log_lines.json_formatter"},
     },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "filters": ["request_id"],
-            "formatter": "plain",
+            "formatter": log_format(env.str("LOG_FORMAT", default="text")),
         }
     },
-    # What a broker's clients have to say of a lost connection is said by who tries again.
-    "loggers": {"pika": {"level": "CRITICAL"}},
+    "loggers": {
+        # What a broker's clients have to say of a lost connection is said by who tries again.
+        "pika": {"level": "CRITICAL"},
+        # These bring handlers of their own, which write addresses whole.
+        "django": {"handlers": [], "level": "INFO"},
+        "gunicorn.access": {"handlers": [], "propagate": True},
+        "gunicorn.error": {"handlers": [], "propagate": True},
+        # The line that it has for each request is the second one.
+        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }

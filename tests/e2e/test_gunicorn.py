@@ -22,16 +22,18 @@ URL = "/api/v1/candidates/"
 WRITERS, ROUNDS = 6, 4
 
 
-@pytest.fixture(params=["sync", "gthread"])
+@pytest.fixture(params=["sync", "gthread", "as deployed"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     threads = "3" if request.param == "gthread" else "1"
+    options: tuple[str, ...] = ("--preload", "--threads", threads, "--worker-class", request.param)
+    if request.param == "as deployed":
+        options = ("--config", "recruitment/deploy/gunicorn_conf.py")
     with running(
-        *("-m", "gunicorn", "--preload", "--workers", "2", "--threads", threads),
-        *("--worker-class", request.param, "--no-control-socket", "--bind", f"127.0.0.1:{port}"),
-        "recruitment.wsgi:application",
+        *("-m", "gunicorn", "--workers", "2", "--no-control-socket", *options),
+        *("--bind", f"127.0.0.1:{port}", "recruitment.wsgi:application"),
         DJANGO_SETTINGS_MODULE="recruitment.settings",
     ) as server:
 

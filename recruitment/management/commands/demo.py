@@ -108,7 +108,7 @@ Ctrl-C stops the demo."""
             warnings.filterwarnings("ignore", message="No directory at:")
             server.set_app(get_wsgi_application())
         # A line per request would carry the passwords out of sight.
-        logging.getLogger("django.server").setLevel(logging.WARNING)
+        logging.getLogger("recruitment.request_log").setLevel(logging.WARNING)
         server.serve_forever()
 
 
