@@ -1,7 +1,7 @@
 """The composition root of candidates: the service for the doors, the projector for the log."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from secrets import token_bytes
 from time import monotonic, sleep
@@ -40,7 +40,7 @@ from eventstore.application.past import Moment, PastTime, require_past
 from eventstore.application.ports import EventBatch, EventPublisher, Streams, UnitOfWork
 from eventstore.application.snapshots import Snapshots
 from eventstore.domain.events import DomainEvent, RecordedEvent
-from eventstore.domain.exceptions import AggregateNotFound, DomainError, UnsafeLogRead
+from eventstore.domain.exceptions import AggregateNotFound, DomainError, KeyFault, UnsafeLogRead
 from eventstore.wiring import KeyUnavailable as KeyUnavailable
 from eventstore.wiring import in_one_transaction as in_one_transaction
 from eventstore.wiring import require_log as require_log
@@ -52,7 +52,7 @@ PATIENCE = 30.0
 """Seconds that an import waits for its rows to be shown."""
 PAUSE = 0.2
 """Seconds between two attempts at a database that is locked or gone."""
-FAILURES = (DatabaseFailure, sqlite3.Error, DomainError)
+FAILURES = (DatabaseFailure, sqlite3.Error, DomainError, KeyFault)
 """Errors that may end an import after it stored rows; sqlite3's are its temporary database's."""
 PROJECTIONS = (CandidateProjector.name, StatusSpanProjector.name)
 _external_ids = ProjectedExternalIds(
@@ -78,7 +78,7 @@ def candidate_service() -> CandidateService:
         eventstore.snapshots(),
         eventstore.unit_of_work,
         external_ids=None if settings.EVENT_DELIVERY == "bus" else _external_ids,
-        read_only=settings.READ_ONLY,
+        require_writable=require_writable,
     )
 
 
@@ -242,7 +242,7 @@ def _service(
     unit_of_work: UnitOfWork = nullcontext,
     *,
     external_ids: ExternalIds | None = None,
-    read_only: bool = False,
+    require_writable: Callable[[], object] = lambda: None,
 ) -> CandidateService:
     return CandidateService(
         store=store,
@@ -251,6 +251,6 @@ def _service(
         unit_of_work=unit_of_work,
         threshold=settings.SCORE_THRESHOLD,
         external_ids=external_ids,
-        read_only=read_only,
+        require_writable=require_writable,
         new_id=uuid_utils.uuid7,
     )

@@ -21,8 +21,20 @@ class EventstoreConfig(AppConfig):
     def ready(self) -> None:
         from eventstore.checks import check_log_guards
 
+        post_migrate.connect(adopt_first_keys, sender=self)
         post_migrate.connect(ensure_append_only, sender=self)
         checks.register(check_log_guards, checks.Tags.database)
+
+
+def adopt_first_keys(using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
+    """The configured key may write to a new log, and those in use to one from before this."""
+    from eventstore import wiring
+
+    adopted = wiring.adopt_first_keys(using)
+    if verbosity and stdout:
+        told = [f"Adopted for this log: wrapping key {fingerprint}" for fingerprint in adopted]
+        for line in told + wiring.key_troubles(using):
+            stdout.write(f"  {line}")
 
 
 def ensure_append_only(using: str, **_: Any) -> None:

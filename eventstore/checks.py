@@ -13,7 +13,8 @@ from eventstore import wiring
 def check_log_guards(databases: Sequence[str] | None, **_: Any) -> list[checks.CheckMessage]:
     """One warning for each trigger and property of the table that is missing or weakened.
 
-    And one for each file of an SQLite database that others than its owner may read or write.
+    And one for each file of an SQLite database that others than its owner may read or write, and
+    for each wrapping key that is needed and does not work, or may not write.
     """
     messages: list[checks.CheckMessage] = []
     for alias in databases or ():
@@ -39,5 +40,10 @@ def check_log_guards(databases: Sequence[str] | None, **_: Any) -> list[checks.C
                 id="eventstore.W002",
             )
             for file, mode in wiring.files_open_to_others(connections[alias])
+        ]
+        messages += [
+            # No error, for that would keep `migrate` from running.
+            checks.Warning(trouble, obj=alias, id="eventstore.W003")
+            for trouble in wiring.key_troubles(alias)
         ]
     return messages

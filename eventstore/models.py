@@ -49,6 +49,22 @@ class StorageEvent(models.Model):
         return f"{self.position} {self.event_type} {self.stream_id}/{self.version}"
 
 
+class Fingerprint(models.Func):
+    """What a wrapped key begins with: which wrapping key wraps it.
+
+    With its numbers in the text, or SQLite would not find the index on it.
+    """
+
+    arity = 1
+    template = "SUBSTRING(%(expressions)s, 1, 4)"
+    output_field = models.BinaryField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(
+            compiler, connection, template="SUBSTR(%(expressions)s, 1, 4)", **context
+        )
+
+
 class StreamKey(models.Model):
     """The data key of one stream's personal data, wrapped; NULL is the tombstone of an erasure."""
 
@@ -57,16 +73,35 @@ class StreamKey(models.Model):
 
     class Meta:
         default_permissions = ()
+        permissions = [("declare_key_lost", "Can declare a wrapping key lost for good")]
+        indexes = [models.Index(Fingerprint("wrapped"), name="eventstore_key_fingerprint")]
 
     def __str__(self) -> str:
         return str(self.stream_id)
 
 
+class KeyCheck(models.Model):
+    """A wrapping key that may write to this log, known by what only that key can have made."""
+
+    fingerprint = models.CharField(max_length=8, primary_key=True)
+    check_value = models.BinaryField()
+    adopted_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+
 class WrappedSecret(models.Model):
-    """A random secret that an app keeps for ever, wrapped as the keys of streams are."""
+    """A random secret that an app keeps, wrapped as the keys of streams are.
+
+    NULL is the tombstone of one that is lost with its wrapping key: the next is another.
+    """
 
     name = models.CharField(max_length=100, primary_key=True)
-    wrapped = models.BinaryField()
+    wrapped = models.BinaryField(null=True)
 
     class Meta:
         default_permissions = ()

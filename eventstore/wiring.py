@@ -11,7 +11,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError, connection, models, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    models,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
@@ -26,6 +34,8 @@ from eventstore.application.folding import Projector
 from eventstore.application.follower import Follower
 from eventstore.application.inbox import Inbox
 from eventstore.application.intake import Intake
+from eventstore.application.lost_keys import LostKey
+from eventstore.application.lost_keys import NotLost as NotLost
 from eventstore.application.naming import check_projection
 from eventstore.application.ports import (
     Checkpoint,
@@ -66,12 +76,15 @@ from eventstore.domain.exceptions import (
     ReadOnly,
     UndecodableEvent,
 )
+from eventstore.domain.lost_keys import KeyDeclaredLost
 from eventstore.infrastructure import log
 from eventstore.infrastructure import secrets as _secrets
 from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
 from eventstore.infrastructure.identity import accept_log, log_id
+from eventstore.infrastructure.key_checks import KeyChecks
+from eventstore.infrastructure.key_checks import KeysLacking as KeysLacking
 from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
@@ -80,6 +93,8 @@ from eventstore.infrastructure.lag import statuses
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
+from eventstore.infrastructure.lost_keys import DjangoWrappedKeys
+from eventstore.infrastructure.lost_keys import unreadable_streams as unreadable_streams
 from eventstore.infrastructure.mapper import EventMapper, Upcaster
 from eventstore.infrastructure.memory import OverlayEventStore
 from eventstore.infrastructure.messaging.asyncapi import document
@@ -95,6 +110,7 @@ from eventstore.infrastructure.private_files import open_to_others
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
 from eventstore.infrastructure.rotation import Rotated, rotate
+from eventstore.infrastructure.rotation import stored_keys as stored_keys
 from eventstore.infrastructure.rows import DjangoProjectionRows
 from eventstore.infrastructure.schemas import ComparedSchemas, compare, components_of
 from eventstore.infrastructure.shown import ShownEnd
@@ -137,7 +153,9 @@ _models: dict[str, type[models.Model]] = {}
 _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
 _shown: dict[str, ShownEnd] = {}
-_keyring = cache(Keyring)
+_mapper.register([KeyDeclaredLost])
+_key_checks = KeyChecks(clock=timezone.now)
+_keyring = cache(lambda keys: Keyring(keys, admit=_key_checks.require))
 _snapshot_macs = cache(SnapshotMacs)
 
 
@@ -190,9 +208,10 @@ def snapshot_macs() -> SnapshotMacs:
 
 
 def require_writable() -> None:
-    """Raises ReadOnly where this system takes no commands."""
+    """Raises ReadOnly where this system takes no commands, and KeyNotAdopted."""
     if settings.READ_ONLY:
         raise ReadOnly
+    _key_checks.require(keyring())
 
 
 def require_log() -> None:
@@ -268,11 +287,62 @@ def verification(
     )
 
 
-def rotate_keys() -> Rotated:
-    """Wrap every stream's key under the newest key, and write snapshots' MACs anew under it."""
+def adopt_first_keys(using: str) -> list[str]:
+    """See `KeyChecks.adopt_first`."""
+    return _key_checks.adopt_first(keyring(), using)
+
+
+def key_troubles(using: str = DEFAULT_DB_ALIAS) -> list[str]:
+    """See `KeyChecks.troubles`."""
+    return _key_checks.troubles(keyring(), using, writes=not settings.READ_ONLY)
+
+
+def log_key_troubles() -> None:
+    """For a process that starts. It goes on: what needs a key that is missing waits for it."""
+    try:
+        troubles = key_troubles()
+    except (DatabaseError, InterfaceError):
+        # The database is away or lacks tables, which is said by whoever needs it.
+        return
+    for trouble in troubles:
+        logger.error("%s", trouble)
+
+
+def adopt_keys() -> list[str]:
+    """See `KeyChecks.adopt`. Raises KeysLacking."""
+    return _key_checks.adopt(keyring())
+
+
+def rotate_keys(*, progress: Callable[[int], object] = lambda _: None) -> Rotated:
+    """Wrap every stream's key under the newest key, and write snapshots' MACs anew under it.
+
+    See `rotate`.
+    """
     if removed := _snapshot_store.renew_macs():
         logger.warning("%d snapshots of keys that are not configured were removed", removed)
-    return rotate(keyring())
+    return rotate(keyring(), progress=progress)
+
+
+def lost_key(fingerprint: str) -> LostKey:
+    """To be declared lost. Raises NotLost, and ReadOnly where this system takes no commands."""
+    if settings.READ_ONLY:
+        raise ReadOnly
+    if fingerprint in keyring().fingerprints:
+        raise NotLost(fingerprint=fingerprint, reason="is configured: it is not lost.")
+    if not any(wrapped_by(fingerprint)):
+        raise NotLost(fingerprint=fingerprint, reason="wraps nothing that is stored.")
+    return LostKey(
+        fingerprint,
+        keys=DjangoWrappedKeys(fingerprint),
+        begin=_store.batch,
+        keep=in_one_transaction,
+        publisher=publisher(),
+    )
+
+
+def wrapped_by(fingerprint: str) -> tuple[int, int]:
+    """Returns how many streams' keys, and how many secrets, this wrapping key wraps."""
+    return DjangoWrappedKeys(fingerprint).count()
 
 
 def secret(name: str) -> bytes:
@@ -623,6 +693,7 @@ def follower(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Follower:
     """Of these projections."""
+    log_key_troubles()
     followed = [delivery for name, delivery in _deliveries.items() if name in names]
     return Follower(
         followed,
@@ -707,6 +778,7 @@ def relay(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Relay:
     """Of the log to this publisher."""
+    log_key_troubles()
     return Relay(
         publisher,
         store=_store,

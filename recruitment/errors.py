@@ -23,6 +23,7 @@ from eventstore.domain.exceptions import (
     CommandReused,
     DomainError,
     InvalidValue,
+    KeyFault,
     LogNotHere,
     NotPermitted,
     ReadOnly,
@@ -38,7 +39,8 @@ MOST_ERRORS = MOST_NAMED
 """Of one answer: a body full of mistakes is not answered with a longer one."""
 RETRY_AFTER = 60
 """Seconds, where it takes a person to mend what is wrong."""
-_STATUS: Sequence[tuple[type[DomainError | UndecodableEvent], int]] = [
+_TRANSLATED = (DomainError, KeyFault, UndecodableEvent)
+_STATUS: Sequence[tuple[type[DomainError | KeyFault | UndecodableEvent], int]] = [
     (InvalidValue, 400),
     (NotPermitted, 403),
     (AggregateNotFound, 404),
@@ -47,6 +49,7 @@ _STATUS: Sequence[tuple[type[DomainError | UndecodableEvent], int]] = [
     (CommandReused, 422),
     (ReadOnly, 503),
     (DomainError, 409),
+    (KeyFault, 503),
     (UndecodableEvent, 503),
 ]
 
@@ -61,10 +64,11 @@ class ProblemRenderer(JSONRenderer):
 class Refusal(APIException):
     """A domain error on its way through DRF, which rolls back what must be rolled back.
 
-    So is an event that cannot be read: the code has to be mended, and nothing is lost meanwhile.
+    So is an event that cannot be read, and a key that is not what the log needs: somebody has to
+    mend that, and nothing is lost meanwhile.
     """
 
-    def __init__(self, error: DomainError | UndecodableEvent) -> None:
+    def __init__(self, error: DomainError | KeyFault | UndecodableEvent) -> None:
         self.status_code = next(status for cls, status in _STATUS if isinstance(error, cls))
         super().__init__(detail=str(error), code=error.code)
         self.error = error
@@ -74,8 +78,8 @@ class Refusal(APIException):
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
-    raised = Refusal(error) if isinstance(error, (DomainError, UndecodableEvent)) else error
-    if isinstance(error, UndecodableEvent):
+    raised = Refusal(error) if isinstance(error, _TRANSLATED) else error
+    if isinstance(error, (KeyFault, UndecodableEvent)):
         logger.error("%s", error)
     response = exception_handler(raised, context)
     if response is None:

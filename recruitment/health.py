@@ -55,8 +55,8 @@ def _problems() -> list[str]:
         return ["The database does not answer."]
     if unapplied := _newest_migrations() - applied.keys():
         names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
-        problems.append(f"Migrations are not applied: {names}.")
-    return problems
+        return [*problems, f"Migrations are not applied: {names}."]
+    return problems + wiring.key_troubles()
 
 
 def _projection_problems() -> list[str]:

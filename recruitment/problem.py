@@ -69,6 +69,10 @@ MEMBERS: Mapping[str, dict[str, Any]] = {
         "minimum": 0,
         "description": "The newest version that was stated; `null` where what was stated is none.",
     },
+    "fingerprint": {
+        **_TEXT,
+        "description": "Of the wrapping key: it tells keys apart, and nothing about them.",
+    },
     "first_event_at": {**_TIME, "description": "When the candidate's history begins."},
     "last": {**_POSITION, "description": "Where the log ends."},
     "named_version": {**_VERSION, "description": "The version that was named."},
@@ -82,7 +86,8 @@ MEMBERS: Mapping[str, dict[str, Any]] = {
     },
     "reason": {
         **_TEXT,
-        "description": "Why the event cannot be read, in words that quote nothing it says.",
+        "description": "Why the event, or its key, cannot be read, in words that quote nothing it "
+        "says.",
     },
     "schema_version": {**_VERSION, "description": "As it is stored."},
     "score": _NUMBER,

@@ -99,6 +99,24 @@ _UNREADABLE = [
     _unreadable(
         "newer_event", "candidate.promoted", "nothing is registered for 'candidate.promoted'"
     ),
+    _unreadable("key_missing", "candidate.added", "no wrapping key 1a2b3c4d is configured"),
+]
+
+_KEY_FAULTS: Sequence[Mapping[str, Any]] = [
+    {
+        "code": "key_not_adopted",
+        "detail": "Nothing is stored: the wrapping key 1a2b3c4d, the first of those configured, "
+        "has never been adopted for this log. It may be mistyped; if it is meant, an operator runs "
+        "`manage.py rotate_keys --adopt`.",
+        "fingerprint": "1a2b3c4d",
+    },
+    {
+        "code": "key_unavailable",
+        "detail": f"Nothing is stored: the personal data of stream {_ID} cannot be read or added "
+        "to, since no wrapping key 1a2b3c4d is configured.",
+        "stream_id": _ID,
+        "reason": "no wrapping key 1a2b3c4d is configured",
+    },
 ]
 
 PROBLEMS: Mapping[str, Problem] = {
@@ -389,14 +407,16 @@ PROBLEMS: Mapping[str, Problem] = {
     "ReadOnly": Problem(
         status=503,
         description="This system takes no commands, or not at the moment; or an event of the "
-        "candidate cannot be read by its code, which has to be mended or is older than the event.",
+        "candidate cannot be read by its code, which has to be mended or is older than the event; "
+        "or a wrapping key is missing, or may not write.",
         headers={"Retry-After": _RETRY_AFTER},
-        examples=[_READ_ONLY, *_UNREADABLE],
+        examples=[_READ_ONLY, *_KEY_FAULTS, *_UNREADABLE],
     ),
     "Unreadable": Problem(
         status=503,
         description="An event that was asked for cannot be read by the code of this system, which "
-        "has to be mended or is older than the event. Nothing is lost.",
+        "has to be mended or is older than the event, or its wrapping key is missing. Nothing is "
+        "lost.",
         headers={"Retry-After": _RETRY_AFTER},
         examples=_UNREADABLE,
     ),

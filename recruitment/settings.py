@@ -1,6 +1,5 @@
 """One file; whatever differs between machines comes from the environment."""
 
-import base64
 import hashlib
 import math
 import re
@@ -18,6 +17,7 @@ from redis import ConnectionPool
 from eventstore.application.naming import checked_name
 from eventstore.infrastructure.private_files import PrivateConnection
 from recruitment.log_lines import FORMATS
+from recruitment.personal_data_keys import wrapping_keys
 
 
 class Env(environ.Env):  # type: ignore[misc]
@@ -32,16 +32,6 @@ class Env(environ.Env):  # type: ignore[misc]
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def wrapping_key(text: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise ImproperlyConfigured("Each of PERSONAL_DATA_KEYS is 32 bytes in base64.")
-    return key
 
 
 def flag(name: str) -> bool:
@@ -62,15 +52,17 @@ if not SECRET_KEY:
         "or set DEBUG=true to try things out on your own machine."
     )
 # Newest first: it encrypts, all of them decrypt. `eventstore.infrastructure.keys` wraps with them.
-PERSONAL_DATA_KEYS: list[bytes] = [
-    wrapping_key(text) for text in env.list("PERSONAL_DATA_KEYS", default=[])
-]
+PERSONAL_DATA_KEYS: list[bytes] = wrapping_keys(
+    keys=env.str("PERSONAL_DATA_KEYS", default=""),
+    file=env.str("PERSONAL_DATA_KEYS_FILE", default=""),
+    command=env.str("PERSONAL_DATA_KEYS_COMMAND", default=""),
+)
 if DEBUG and not PERSONAL_DATA_KEYS:
     PERSONAL_DATA_KEYS = [hashlib.sha256(f"personal data {SECRET_KEY}".encode()).digest()]
 if not PERSONAL_DATA_KEYS:
     raise ImproperlyConfigured(
-        "PERSONAL_DATA_KEYS is not set. Set it to 32 random bytes in base64, for example from "
-        "`openssl rand -base64 32`, and keep a copy: without it personal data cannot be read."
+        "PERSONAL_DATA_KEYS is not set. Make a key with `manage.py new_key FILE`, name the file in "
+        "PERSONAL_DATA_KEYS_FILE, and keep a copy: without it personal data cannot be read."
     )
 
 

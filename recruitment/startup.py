@@ -8,18 +8,22 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from threading import Thread
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.core.management.base import CommandParser, handle_default_options
-from django.db import Error, OperationalError, ProgrammingError, connection
+from django.db import Error, OperationalError, ProgrammingError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from eventstore.domain.exceptions import KeyFault
 from recruitment.demo import environment
 
 OURS = ("candidates", "eventstore", "recruitment", "tests")
 LAST_PORT = 65_535
 FAILED = 1
+PATIENCE = 10
+"""Seconds that a web process waits at its start for the database to say what it holds."""
 NOT_BOOTED = 3
 """Tells gunicorn that a worker cannot start, and that starting it again would not help."""
 
@@ -29,6 +33,12 @@ def run_command(argv: Sequence[str]) -> None:
     with told_in_one_line(traceback="--traceback" in argv):
         if argv[1:2] == ["demo"]:
             environment.prepare()
+        if argv[1:2] == ["new_key"]:
+            # There is no key yet that the settings could have.
+            from recruitment.management.commands import new_key
+
+            new_key.Command().run_from_argv(list(argv))
+            return
         if argv[1:2] == ["runserver"]:
             _check_development_server(argv[2:])
         execute_from_command_line(list(argv))
@@ -38,16 +48,34 @@ def run_command(argv: Sequence[str]) -> None:
 def told_in_one_line(*, code: int = FAILED, traceback: bool = False) -> Iterator[None]:
     """Ends the process with this exit code, and one line on stderr, where the block fails.
 
-    Only for a setting that will not do, and for what the database says; whatever else is raised is
-    a mistake of the code, and passes through.
+    Only for a setting that will not do, a key that may not write, and for what the database says;
+    whatever else is raised is a mistake of the code, and passes through.
     """
     try:
         yield
-    except (ImproperlyConfigured, Error, ModuleNotFoundError) as error:
+    except (ImproperlyConfigured, Error, KeyFault, ModuleNotFoundError) as error:
         if traceback or (isinstance(error, ModuleNotFoundError) and _ours(error.name)):
             raise
         sys.stderr.write(f"Error: {_told(error)}\n")
         raise SystemExit(code) from error
+
+
+def say_what_keys_lack() -> None:
+    """For a web process that starts: in its log, and it serves all the same.
+
+    In a thread, whose connection ends with it: a server may fork, or import this in a loop.
+    """
+    from eventstore import wiring
+
+    def say() -> None:
+        try:
+            wiring.log_key_troubles()
+        finally:
+            connections.close_all()
+
+    thread = Thread(target=say, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
 
 
 def _told(error: Exception) -> str:

@@ -13,11 +13,12 @@ from tests.databases import database_url
 
 ROOT = Path(__file__).parent.parent
 REACHED = "reached"
-_BEGIN = f"""
+SETUP = """
 import os, sys, time
 import django
 django.setup()
-
+"""
+_BEGIN = f"""{SETUP}
 def reach(*_, **__):
     print({REACHED!r}, flush=True)
     time.sleep(600)

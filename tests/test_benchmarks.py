@@ -17,7 +17,10 @@ FIELDS = ["name", "ours", "limit", "ratio", "unit", "target", "met"]
 
 @pytest.mark.parametrize(
     "name",
-    ["append", "rehydrate", "read", "command", "replay", "live", "lists", "publish", "consume"],
+    [
+        *("append", "rehydrate", "read", "command", "replay", "live", "lists", "publish"),
+        *("consume", "rotate"),
+    ],
 )
 def test_a_benchmark_prints_one_figure_a_line(name: str) -> None:
     figures = [json.loads(line) for line in run(name, "--json").splitlines()]

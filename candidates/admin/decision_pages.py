@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.auth.models import User
@@ -18,7 +17,8 @@ from candidates.admin.decision_forms import FORMS, DecisionForm, Seen
 from candidates.admin.decisions import carry_out, proposals, shown_now
 from candidates.application.commands import DECIDE
 from candidates.models import CandidateProjection
-from eventstore.domain.exceptions import ReadOnly
+from candidates.wiring import require_writable
+from eventstore.domain.exceptions import KeyNotAdopted, ReadOnly
 
 MOST_AT_ONCE = 500
 
@@ -36,8 +36,8 @@ def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> HttpResp
         raise PermissionDenied
     if request.method == "POST":
         return _posted(request, kind, model_admin)
-    if settings.READ_ONLY:
-        messages.error(request, str(ReadOnly()))
+    if refusal := _why_not_writable():
+        messages.error(request, refusal)
         return redirect("admin:candidates_candidateprojection_changelist")
     if not request.GET.getlist("candidate"):
         # Where a reload of the report leads to.
@@ -47,12 +47,21 @@ def decide(request: HttpRequest, kind: str, *, model_admin: "Admin") -> HttpResp
     return confirmation(request, kind, candidates, looked_at=looked_at, model_admin=model_admin)
 
 
+def _why_not_writable() -> str:
+    """Empty where commands are taken."""
+    try:
+        require_writable()
+    except (KeyNotAdopted, ReadOnly) as error:
+        return str(error)
+    return ""
+
+
 def _posted(request: HttpRequest, kind: str, model_admin: "Admin") -> HttpResponse:
     """Carries the decision out, or shows the form again with all that was typed into it."""
     fields = request.POST.copy()
     form, seen, shown = FORMS[kind](fields), _ticked(request), _shown(request)
-    if settings.READ_ONLY:
-        form.add_error(None, str(ReadOnly()))
+    if refusal := _why_not_writable():
+        form.add_error(None, refusal)
     elif not seen:
         form.add_error(None, "Tick at least one candidate.")
     if form.is_valid():

@@ -17,7 +17,12 @@ from candidates.application.service import CandidateService, CommandResult
 from candidates.models import CandidateProjection
 from candidates.wiring import candidate_service, history, trial_service
 from eventstore.application.commands import CommandContext
-from eventstore.domain.exceptions import DomainError, StaleVersion, UndecodableEvent
+from eventstore.domain.exceptions import (
+    DomainError,
+    KeyFault,
+    StaleVersion,
+    UndecodableEvent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +150,7 @@ def _attempt(
             now=stale.current_version,
             seen=seen.version,
         )
-    except (DomainError, UndecodableEvent) as refusal:
+    except (DomainError, KeyFault, UndecodableEvent) as refusal:
         return str(refusal)
 
 

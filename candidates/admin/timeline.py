@@ -23,6 +23,7 @@ from candidates.domain.events import (
 )
 from candidates.models import REASONS
 from eventstore.domain.events import RecordedEvent
+from eventstore.domain.lost_keys import KeyDeclaredLost
 
 _NOUNS = {
     CandidateMovedToStandby.event_type: "move to standby",
@@ -60,7 +61,7 @@ def timeline(history: Sequence[RecordedEvent]) -> list[Entry]:
     entries = []
     profile: Mapping[str, Any] = {}
     for recorded in history:
-        event = cast(CandidateEvent, recorded.event)
+        event = cast(CandidateEvent | KeyDeclaredLost, recorded.event)
         title, facts = _words(event, profile)
         entries.append(
             Entry(
@@ -75,7 +76,9 @@ def timeline(history: Sequence[RecordedEvent]) -> list[Entry]:
     return entries
 
 
-def _words(event: CandidateEvent, profile: Mapping[str, Any]) -> tuple[str, list[Fact]]:
+def _words(
+    event: CandidateEvent | KeyDeclaredLost, profile: Mapping[str, Any]
+) -> tuple[str, list[Fact]]:
     """`profile` is the one before the event."""
     match event:
         case CandidateAdded(score=score):
@@ -105,6 +108,8 @@ def _words(event: CandidateEvent, profile: Mapping[str, Any]) -> tuple[str, list
             return "Retracted", [("Why", why)]
         case CandidateErased(reason=reason):
             return "Personal data erased", [("Reason", reason.capitalize())]
+        case KeyDeclaredLost(fingerprint=fingerprint, reason=reason):
+            return "Personal data lost", [("Wrapping key", fingerprint), ("Reason", reason)]
         case _:
             assert_never(event)
 

@@ -48,13 +48,14 @@ from eventstore.domain.exceptions import (
     CommandReused,
     DomainError,
     InvalidValue,
+    KeyFault,
     NotPermitted,
     UndecodableEvent,
 )
 
 logger = logging.getLogger(__name__)
 
-REFUSALS = (DomainError, APIException, UndecodableEvent)
+REFUSALS = (DomainError, APIException, KeyFault, UndecodableEvent)
 """Whatever else is raised is nobody's fault but ours."""
 
 
@@ -217,7 +218,7 @@ class BatchView(APIView):
                 same = terms.command_id == command_id and bool(
                     candidate_service().repeated(command, terms)
                 )
-            except (NotPermitted, UndecodableEvent):
+            except (KeyFault, NotPermitted, UndecodableEvent):
                 # What it says is another question; its result will be the refusal.
                 continue
             except (KeyError, ValidationError, DomainError):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from candidates.application.projector import CandidateProjector, forgotten
-from candidates.domain.events import CandidateErased
 from eventstore.application.folding import Columns
 from eventstore.application.parking import described, fold_as_far
 from eventstore.application.past import Moment, past_of
@@ -17,8 +16,8 @@ def past_columns(
 ) -> tuple[int, Columns]:
     """The version at that moment, and the columns that the read model had. See `past_of`.
 
-    What was erased since is gone from the past too, even while its key is still there. Raises
-    UndecodableEvent, too, for an event that can be read and not folded.
+    What was erased or lost since is gone from the past too, even while its key is still there.
+    Raises UndecodableEvent, too, for an event that can be read and not folded.
     """
     past = past_of(history, moment, now=now)
     (version, rows), failure = fold_as_far(CandidateProjector(), past)
@@ -34,6 +33,6 @@ def past_columns(
             reason=f"it cannot be folded: {described(failure.error)}",
         )
     ((_, columns),) = rows
-    if any(isinstance(recorded.event, CandidateErased) for recorded in history):
+    if any(recorded.event.erases_personal_data for recorded in history):
         columns |= forgotten()
     return version, columns

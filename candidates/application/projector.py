@@ -78,11 +78,7 @@ class CandidateProjector:
     def changes(self, recorded: Occurrence) -> Mapping[str, object]:
         event = cast(CandidateEvent, recorded.event)
         at = recorded.occurred_at
-        columns: dict[str, object] = {
-            "position": recorded.position,
-            "changed_at": at,
-            "changed_by": recorded.metadata.actor[:LIFTED_LENGTH],
-        }
+        columns = _changed(recorded)
         status = REACHED.get(type(event))
         match event:
             case CandidateAdded(profile=profile, score=score):
@@ -117,6 +113,18 @@ class CandidateProjector:
             columns["status"] = status
             columns["status_since"] = at
         return columns
+
+    def key_lost(self, recorded: Occurrence) -> Mapping[str, object]:
+        """The candidate stays what it was, without what was personal."""
+        return _changed(recorded) | forgotten()
+
+
+def _changed(recorded: Occurrence) -> dict[str, object]:
+    return {
+        "position": recorded.position,
+        "changed_at": recorded.occurred_at,
+        "changed_by": recorded.metadata.actor[:LIFTED_LENGTH],
+    }
 
 
 def profile_columns(profile: Mapping[str, Any]) -> dict[str, object]:

@@ -38,7 +38,6 @@ from eventstore.domain.exceptions import (
     DomainError,
     EventAlreadyStored,
     NotPermitted,
-    ReadOnly,
     StaleVersion,
 )
 
@@ -73,9 +72,12 @@ class CandidateService:
         snapshots: Snapshots | None = None,
         unit_of_work: UnitOfWork = nullcontext,
         external_ids: ExternalIds | None = None,
-        read_only: bool = False,
+        require_writable: Callable[[], object] = lambda: None,
     ) -> None:
-        """Without `external_ids` nobody can be looked up by one: `AddUnlessKnown` is refused."""
+        """Without `external_ids` nobody can be looked up by one: `AddUnlessKnown` is refused.
+
+        `require_writable` raises what keeps this system from taking commands.
+        """
         self._store = store
         self._publisher = publisher
         self._candidates = AggregateRepository(
@@ -88,7 +90,7 @@ class CandidateService:
         self._threshold = threshold
         self._new_id = new_id
         self._external_ids = external_ids
-        self._read_only = read_only
+        self._require_writable = require_writable
 
     def handle(self, command: CandidateCommand, context: CommandContext) -> CommandResult:
         """Carry out a command, or answer it once more if its id was carried out before.
@@ -97,9 +99,9 @@ class CandidateService:
         version, a conflict with another writer is decided again on the newer state. A command that
         changes nothing stores nothing, and leaves its id free.
 
-        Raises NotPermitted, and then ReadOnly, before anything is looked up; AggregateNotFound;
-        InvalidValue; StaleVersion where a version was stated; CommandReused; and what the rules
-        say.
+        Raises NotPermitted, and then what `require_writable` does, before anything is looked up;
+        AggregateNotFound; InvalidValue; StaleVersion where a version was stated; CommandReused;
+        KeyFault; and what the rules say.
         """
         self._admit(command, context)
         metadata = context.metadata(command)
@@ -116,7 +118,7 @@ class CandidateService:
     def repeated(self, command: CandidateCommand, context: CommandContext) -> CommandResult | None:
         """The answer that this command had before, under its id; None where it had none.
 
-        Raises NotPermitted, ReadOnly, InvalidValue and CommandReused.
+        Raises NotPermitted, what `require_writable` does, InvalidValue and CommandReused.
         """
         self._admit(command, context)
         return self._answered(context.metadata(command))
@@ -126,7 +128,7 @@ class CandidateService:
         return self._store.carried_out(command_ids)
 
     def _admit(self, command: CandidateCommand, context: CommandContext) -> None:
-        """Raises NotPermitted, and then ReadOnly."""
+        """Raises NotPermitted, and then what keeps this system from taking commands."""
         needed = [command.permission]
         if context.occurred_at is not None:
             needed.append(BACKDATE)
@@ -135,8 +137,7 @@ class CandidateService:
         for permission in needed:
             if not context.allows(permission):
                 raise NotPermitted(permission=permission)
-        if self._read_only:
-            raise ReadOnly
+        self._require_writable()
 
     def _carry_out(
         self, command: CandidateCommand, context: CommandContext, metadata: Metadata

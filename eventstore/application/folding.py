@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 from eventstore.domain.events import DomainEvent
+from eventstore.domain.lost_keys import KeyDeclaredLost
 
 Columns: TypeAlias = Mapping[str, object]
 """Values by the name of their column."""
@@ -76,7 +77,24 @@ class Projector(Protocol):
         """Counts up when the columns, or what they mean, change: the rows are stale until then."""
 
     def changes(self, recorded: Occurrence) -> Changes:
-        """What this event sets. Pure; needs no earlier event and no row."""
+        """What this event sets. Pure; needs no earlier event and no row.
+
+        Is not asked about KeyDeclaredLost, the event store's own: see `Forgetting`.
+        """
+
+
+@runtime_checkable
+class Forgetting(Protocol):
+    """A projector with personal columns. Without this the event that empties them sets nothing."""
+
+    def key_lost(self, recorded: Occurrence) -> Changes:
+        """What KeyDeclaredLost sets: what is left of a stream whose personal data is gone."""
+
+
+def _changes(projector: Projector, recorded: Occurrence) -> Changes:
+    if type(recorded.event) is not KeyDeclaredLost:
+        return projector.changes(recorded)
+    return projector.key_lost(recorded) if isinstance(projector, Forgetting) else {}
 
 
 Rows: TypeAlias = list[tuple[int, dict[str, object]]]
@@ -98,7 +116,11 @@ def fold(projector: Projector, stream: Iterable[Occurrence]) -> FoldedStream:
     changes_of = projector.changes
     for recorded in stream:
         version = recorded.version
-        changes = changes_of(recorded)
+        # Written out: a call for each event would be felt in a replay.
+        if type(recorded.event) is KeyDeclaredLost:
+            changes = _changes(projector, recorded)
+        else:
+            changes = changes_of(recorded)
         if isinstance(changes, NextRow):
             newest = _opened(changes, version, rows)
         elif newest is None:
@@ -151,7 +173,7 @@ def steps(projector: Projector, events: Iterable[Occurrence]) -> Iterator[Step]:
     merged: dict[str, object] | None = None
     before = after = 0
     for recorded in events:
-        changes = projector.changes(recorded)
+        changes = _changes(projector, recorded)
         if isinstance(changes, NextRow):
             if merged is not None:
                 yield Step(before, after, merged)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from eventstore.domain.events import DomainEvent, StreamHead
+from eventstore.domain.lost_keys import KeyDeclaredLost
 
 
 class Aggregate(ABC):
@@ -73,4 +74,5 @@ class Aggregate(ABC):
 
     def _evolve(self, event: DomainEvent) -> None:
         self.version += 1
-        self.apply(event)
+        if type(event) is not KeyDeclaredLost:
+            self.apply(event)

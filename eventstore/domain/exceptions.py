@@ -156,6 +156,47 @@ class LogNotHere(DomainError):
 
 
 @dataclass(eq=False, kw_only=True)
+class KeyFault(Exception):
+    """A wrapping key is not what the log needs. No rule says no: a person has to see to the key.
+
+    Nothing is stored.
+    """
+
+    code: ClassVar[str] = "key_fault"
+
+
+@dataclass(eq=False, kw_only=True)
+class KeyNotAdopted(KeyFault):
+    """The first of the configured wrapping keys may not write to this log."""
+
+    code: ClassVar[str] = "key_not_adopted"
+    fingerprint: str
+    """Of the key, as `manage.py new_key` showed it."""
+
+    def __str__(self) -> str:
+        return (
+            f"Nothing is stored: the wrapping key {self.fingerprint}, the first of those "
+            "configured, has never been adopted for this log. It may be mistyped; if it is meant, "
+            "an operator runs `manage.py rotate_keys --adopt`."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class StreamKeyUnavailable(KeyFault):
+    """The key under which the stream's personal data stands cannot be unwrapped."""
+
+    code: ClassVar[str] = "key_unavailable"
+    stream_id: UUID
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Nothing is stored: the personal data of stream {self.stream_id} cannot be read or "
+            f"added to, since {self.reason}."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
 class ConcurrencyError(DomainError):
     """The stream is not at the version that the append expected."""
 
@@ -231,6 +272,13 @@ class UndecodableEvent(Exception):
             f"Event {self.event_id} at position {self.position}, {printable(self.event_type)} "
             f"version {self.schema_version}: {self.reason}"
         )
+
+
+@dataclass(eq=False, kw_only=True)
+class WithoutItsKey(UndecodableEvent):
+    """The key that wraps its stream's key is not configured here."""
+
+    code: ClassVar[str] = "key_missing"
 
 
 @dataclass(eq=False, kw_only=True)

@@ -23,6 +23,7 @@ from eventstore.domain.exceptions import (
     PersonalDataErased,
 )
 from eventstore.infrastructure.driver import REFUSING, connected, in_transaction
+from eventstore.infrastructure.key_checks import opened_to_write
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.mapper import (
     EventMapper,
@@ -292,10 +293,12 @@ class _Key:
                 self.opened, self.created = self._keyring().new_key(self._stream.id)
             elif not self._stream.head.version:
                 raise ConcurrencyError(stream_id=self._stream.id, expected=0)
-            elif (opened := self._stream.unwrapped(self._keyring())) is None:
+            elif self._stream.wrapped is None:
                 raise PersonalDataErased(stream_id=self._stream.id)
             else:
-                self.opened = opened
+                self.opened = self._stream.opened = opened_to_write(
+                    self._keyring(), self._stream.id, self._stream.wrapped
+                )
         return self.opened
 
 

@@ -88,6 +88,12 @@ class Driver(Protocol):
     def insert_keys(self, connection: Any, keys: Sequence[tuple[UUID, bytes]]) -> None:
         """Store the wrapped keys of new streams by one statement."""
 
+    def replace_keys(self, connection: Any, keys: Sequence[tuple[UUID, bytes, bytes]]) -> int:
+        """Put for each of these streams the last in place of the key before, if it is still there.
+
+        In a transaction. Returns of how many it was.
+        """
+
     def present(self, connection: Any, heads: Mapping[UUID, StreamHead]) -> set[UUID]:
         """Those of these streams that have the event, by version and hash, that is named."""
 
@@ -196,6 +202,17 @@ class PostgreSQLDriver:
         )
         columns = [list(column) for column in zip(*keys, strict=True)]
         self._cursors.of(connection, statement).execute(statement, columns)
+
+    def replace_keys(
+        self, connection: psycopg.Connection[Any], keys: Sequence[tuple[UUID, bytes, bytes]]
+    ) -> int:
+        statement = (
+            f"UPDATE {KEY_TABLE} AS key SET wrapped = changed.anew "
+            "FROM unnest(%b::uuid[], %b::bytea[], %b::bytea[]) AS changed (id, before, anew) "
+            "WHERE key.stream_id = changed.id AND key.wrapped = changed.before"
+        )
+        columns = [list(column) for column in zip(*keys, strict=True)]
+        return self._cursors.of(connection, statement).execute(statement, columns).rowcount
 
     def present(
         self, connection: psycopg.Connection[Any], heads: Mapping[UUID, StreamHead]
@@ -314,6 +331,14 @@ class SQLiteDriver:
             cursor.executemany(
                 with_question_marks(_INSERT_KEY), [(id.hex, wrapped) for id, wrapped in keys]
             )
+
+    def replace_keys(
+        self, connection: sqlite3.Connection, keys: Sequence[tuple[UUID, bytes, bytes]]
+    ) -> int:
+        statement = f"UPDATE {KEY_TABLE} SET wrapped = ? WHERE stream_id = ? AND wrapped = ?"
+        with closing(connection.cursor(sqlite3.Cursor)) as cursor:
+            cursor.executemany(statement, [(anew, id.hex, before) for id, before, anew in keys])
+            return cursor.rowcount
 
     def present(
         self, connection: sqlite3.Connection, heads: Mapping[UUID, StreamHead]

@@ -6,15 +6,19 @@ random nonces allow.
 """
 
 import hashlib
+import hmac
 import os
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
-_KEY_ID = 4
+FINGERPRINT = 4
+"""Bytes. Whatever is wrapped begins with the fingerprint of the key that wraps it."""
+_CHECKED = b"this key may write"
+_CHECK_PLACE = uuid5(NAMESPACE_OID, "check value of a wrapping key")
 
 
 class KeyUnavailable(Exception):
@@ -49,11 +53,27 @@ class DataKey:
 
 
 class Keyring:
-    """The wrapping keys, the newest first: it wraps, any of them unwraps."""
+    """The wrapping keys, the newest first: it wraps, any of them unwraps.
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
-        self._newest = _key_id(keys[0])
+    `admit` is asked before anything is wrapped, and raises where this key may not.
+    """
+
+    def __init__(
+        self, keys: Sequence[bytes], *, admit: Callable[["Keyring"], object] = lambda _: None
+    ) -> None:
+        self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
+        self._newest = _fingerprint(keys[0])
+        self._admit = admit
+
+    @property
+    def newest(self) -> str:
+        """Fingerprint of the key that wraps."""
+        return self._newest.hex()
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Of all keys, the newest first."""
+        return [fingerprint.hex() for fingerprint in self._ciphers]
 
     def new_key(self, stream_id: UUID) -> tuple[DataKey, bytes]:
         """A fresh data key, and how it is stored."""
@@ -69,7 +89,7 @@ class Keyring:
         return self._unwrap(place, wrapped, kind="secret")
 
     def is_newest(self, wrapped: bytes) -> bool:
-        return wrapped[:_KEY_ID] == self._newest
+        return wrapped[:FINGERPRINT] == self._newest
 
     def rewrap(self, place: UUID, wrapped: bytes) -> bytes:
         """The same key or secret under the newest wrapping key. Raises KeyUnavailable."""
@@ -77,20 +97,43 @@ class Keyring:
 
     def wrap(self, place: UUID, key: bytes) -> bytes:
         """How a key or secret is stored: it cannot be unwrapped as that of another place."""
+        self.require_admitted()
+        return self._wrapped(self._newest, place, key)
+
+    def require_admitted(self) -> None:
+        """Raises what `admit` does."""
+        self._admit(self)
+
+    def check_value(self, fingerprint: str) -> bytes:
+        """What only this key can make and recognize. Raises KeyError for one that is not here."""
+        return self._wrapped(bytes.fromhex(fingerprint), _CHECK_PLACE, _CHECKED)
+
+    def recognizes(self, check_value: bytes) -> bool:
+        """Whether one of these very keys has made it."""
+        try:
+            return hmac.compare_digest(self._unwrap(_CHECK_PLACE, check_value), _CHECKED)
+        except KeyUnavailable:
+            return False
+
+    def _wrapped(self, fingerprint: bytes, place: UUID, key: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
-        sealed = self._ciphers[self._newest].encrypt(nonce, key, place.bytes)
-        return self._newest + nonce + sealed
+        return fingerprint + nonce + self._ciphers[fingerprint].encrypt(nonce, key, place.bytes)
 
     def _unwrap(self, place: UUID, wrapped: bytes, *, kind: str = "stream's key") -> bytes:
-        key_id, nonce = wrapped[:_KEY_ID], wrapped[_KEY_ID : _KEY_ID + _NONCE]
-        if key_id not in self._ciphers:
-            raise WrappingKeyMissing(f"no wrapping key {key_id.hex()} is configured")
+        fingerprint, nonce = wrapped[:FINGERPRINT], wrapped[FINGERPRINT : FINGERPRINT + _NONCE]
+        if fingerprint not in self._ciphers:
+            raise WrappingKeyMissing(f"no wrapping key {fingerprint.hex()} is configured")
+        sealed = wrapped[FINGERPRINT + _NONCE :]
         try:
-            return self._ciphers[key_id].decrypt(nonce, wrapped[_KEY_ID + _NONCE :], place.bytes)
+            return self._ciphers[fingerprint].decrypt(nonce, sealed, place.bytes)
         except (InvalidTag, ValueError) as error:
             raise KeyUnavailable(f"the {kind} was altered or moved") from error
 
 
-def _key_id(key: bytes) -> bytes:
-    """Tells wrapping keys apart without saying anything about them."""
-    return hashlib.sha256(b"key id" + key).digest()[:_KEY_ID]
+def fingerprint_of(key: bytes) -> str:
+    """Tells wrapping keys apart without saying anything about them: eight hexadecimal digits."""
+    return _fingerprint(key).hex()
+
+
+def _fingerprint(key: bytes) -> bytes:
+    return hashlib.sha256(b"key id" + key).digest()[:FINGERPRINT]

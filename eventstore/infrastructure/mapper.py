@@ -28,10 +28,15 @@ from eventstore.domain.events import (
     StreamHead,
     event_id_of,
 )
-from eventstore.domain.exceptions import InvalidValue, StoredByNewerCode, UndecodableEvent
+from eventstore.domain.exceptions import (
+    InvalidValue,
+    StoredByNewerCode,
+    UndecodableEvent,
+    WithoutItsKey,
+)
 from eventstore.domain.personal import Personal, personal_fields
 from eventstore.infrastructure import chain
-from eventstore.infrastructure.keys import DataKey, KeyUnavailable
+from eventstore.infrastructure.keys import DataKey, KeyUnavailable, WrappingKeyMissing
 
 Upcaster: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Pure: the data of version n in, the data of version n + 1 out."""
@@ -68,12 +73,14 @@ class UnreadableFact(Exception):
     """A stored event cannot be read; the caller has its row and names it.
 
     `reason` quotes nothing that the event says. `newer`: newer code than this has written it.
+    `keyless`: the wrapping key that it needs is not configured.
     """
 
-    def __init__(self, reason: str, newer: bool = False) -> None:
-        super().__init__(reason, newer)
+    def __init__(self, reason: str, newer: bool = False, keyless: bool = False) -> None:
+        super().__init__(reason, newer, keyless)
         self.reason = reason
         self.newer = newer
+        self.keyless = keyless
 
 
 def unreadable(error: Exception, *, part: str = "") -> UnreadableFact:
@@ -85,9 +92,10 @@ def unreadable(error: Exception, *, part: str = "") -> UnreadableFact:
         case MemoryError():
             raise error
         case UnreadableFact():
-            return UnreadableFact(part + error.reason, error.newer)
+            return UnreadableFact(part + error.reason, error.newer, error.keyless)
         case KeyUnavailable():
-            return UnreadableFact(part + str(error))
+            keyless = isinstance(error, WrappingKeyMissing)
+            return UnreadableFact(part + str(error), keyless=keyless)
         case msgspec.MsgspecError() if error.__cause__ is None:
             return UnreadableFact(part + _QUOTED.sub(r"\1…", str(error)))
         case msgspec.MsgspecError(__cause__=Exception() as cause):
@@ -138,6 +146,13 @@ class EventMapper:
     def aliases(self) -> Mapping[str, str]:
         """Names that are no longer written, and today's."""
         return self._aliases
+
+    @property
+    def erasing(self) -> frozenset[str]:
+        """Names under which events are stored that say that personal data is gone."""
+        return self.stored_names(
+            name for name, cls in self._classes.items() if cls.erases_personal_data
+        )
 
     def stored_names(self, event_types: Iterable[str]) -> frozenset[str]:
         """These names of today, and every former one under which their events may be stored."""
@@ -618,7 +633,9 @@ def check_kept(value: object) -> None:
 
 def undecodable(row: StorageRow, position: int, fact: UnreadableFact) -> UndecodableEvent:
     """The error that names the row."""
-    kind = StoredByNewerCode if fact.newer else UndecodableEvent
+    kind = UndecodableEvent
+    if fact.newer or fact.keyless:
+        kind = StoredByNewerCode if fact.newer else WithoutItsKey
     return kind(
         stream_id=row.stream_id,
         version=row.version,

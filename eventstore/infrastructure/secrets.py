@@ -17,16 +17,18 @@ def secret(keyring: Keyring, name: str) -> bytes:
     if (found := existing_secret(keyring, name)) is not None:
         return found
     wrapped = keyring.wrap(place_of(name), secrets.token_bytes(BYTES))
-    fresh = WrappedSecret(name=name, wrapped=wrapped)
-    # If two processes make it at once, the first row is kept, and both read that one.
-    WrappedSecret.objects.bulk_create([fresh], ignore_conflicts=True)
-    return _opened(keyring, WrappedSecret.objects.get(pk=name))
+    # If two processes make it at once, the first is kept, and both read that one.
+    WrappedSecret.objects.get_or_create(pk=name, defaults={"wrapped": wrapped})
+    WrappedSecret.objects.filter(pk=name, wrapped__isnull=True).update(wrapped=wrapped)
+    return _opened(
+        keyring, name, WrappedSecret.objects.values_list("wrapped", flat=True).get(pk=name)
+    )
 
 
 def existing_secret(keyring: Keyring, name: str) -> bytes | None:
-    """None where none was made yet. Raises KeyUnavailable."""
-    stored = WrappedSecret.objects.filter(pk=name).first()
-    return None if stored is None else _opened(keyring, stored)
+    """None where none was made yet, or its key was declared lost. Raises KeyUnavailable."""
+    wrapped = WrappedSecret.objects.filter(pk=name).values_list("wrapped", flat=True).first()
+    return None if wrapped is None else _opened(keyring, name, wrapped)
 
 
 def place_of(name: str) -> UUID:
@@ -34,5 +36,5 @@ def place_of(name: str) -> UUID:
     return uuid5(NAMESPACE_OID, f"secret {name}")
 
 
-def _opened(keyring: Keyring, stored: WrappedSecret) -> bytes:
-    return keyring.unwrap_secret(place_of(stored.name), bytes(stored.wrapped))
+def _opened(keyring: Keyring, name: str, wrapped: bytes | memoryview | None) -> bytes:
+    return keyring.unwrap_secret(place_of(name), bytes(wrapped or b""))

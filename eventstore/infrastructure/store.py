@@ -25,6 +25,7 @@ from eventstore.domain.exceptions import (
 )
 from eventstore.infrastructure.batch import DjangoEventBatch
 from eventstore.infrastructure.driver import REFUSING, TABLE, Stored, connected, in_transaction
+from eventstore.infrastructure.key_checks import opened_to_write
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
 from eventstore.infrastructure.log import read_settled, settled_end
 from eventstore.infrastructure.mapper import (
@@ -298,5 +299,7 @@ class _StreamKey:
             elif stored.wrapped is None:
                 raise PersonalDataErased(stream_id=self._stream_id)
             else:
-                self.opened = self._keyring().unwrap(self._stream_id, bytes(stored.wrapped))
+                self.opened = opened_to_write(
+                    self._keyring(), self._stream_id, bytes(stored.wrapped)
+                )
         return self.opened

@@ -93,7 +93,7 @@ def read_page(where: str, values: Sequence[object], *, misspelt: bool = False) -
         except _UNREADABLE as error:
             # SQLite repeats a text that is none.
             reason = str(error).partition(" with text ")[0]
-            found.append(_at(position, f"its columns cannot be read: {reason}"))
+            found.append(found_at(position, f"its columns cannot be read: {reason}"))
     return Page(found, (places[-1][1], places[-1][2]) if places else None)
 
 
@@ -114,7 +114,7 @@ def never_drawn(stream_id: UUID | None = None) -> Iterator[LogFinding]:
                 ". Where rows were restored without their sequence, `manage.py migrate` puts "
                 "that right"
             )
-        yield _at(position, what)
+        yield found_at(position, what)
 
 
 def misspelt(after: int) -> Iterator[LogFinding]:
@@ -124,7 +124,7 @@ def misspelt(after: int) -> Iterator[LogFinding]:
     """
     if connection.vendor == "sqlite":
         for (position,) in _fetch(_MISSPELT, [after]):
-            yield _at(position, "one of its ids is not written as the store writes it")
+            yield found_at(position, "one of its ids is not written as the store writes it")
 
 
 def forged_snapshots(
@@ -151,7 +151,7 @@ def _sound(stored: Stored) -> Stored | LogFinding:
     row, position, _ = stored
     for name, kind in _KINDS.items():
         if type(getattr(row, name)) is not kind:
-            return _at(position, f"its columns cannot be read: {name} is of another type")
+            return found_at(position, f"its columns cannot be read: {name} is of another type")
     return stored
 
 
@@ -163,7 +163,7 @@ def of_row(
     )
 
 
-def _at(position: int, what: str) -> LogFinding:
+def found_at(position: int, what: str) -> LogFinding:
     ((stream, version),) = _fetch(
         f"SELECT CAST(stream_id AS varchar(36)), version FROM {TABLE} WHERE position = %s",
         [position],

@@ -4,63 +4,38 @@ The triggers, and on PostgreSQL how positions are drawn, which reading the log r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from eventstore.infrastructure import key_guards
 from eventstore.infrastructure.driver import TABLE, driver_of
+from eventstore.infrastructure.guards import (
+    Guard,
+    postgresql_trigger,
+    refusal,
+    sqlite_trigger,
+)
 from eventstore.infrastructure.log import lock_body
 from eventstore.models import EVENT_ID_CONSTRAINT, VERSION_CONSTRAINT
 
 _REFUSAL = "eventstore: stored events are never changed or removed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """One thing about the table that protects the log."""
-
-    name: str
-    definition: str
-    """As the database's catalogue shows it where all is well."""
-    make: Sequence[str]
-    """Statements that bring it about, whatever is there."""
-
-
-def _sqlite_trigger(name: str, moment: str, body: str) -> Guard:
-    sql = f"CREATE TRIGGER {name} {moment} ON {TABLE} BEGIN {body}; END"
-    return Guard(name=name, definition=sql, make=[f"DROP TRIGGER IF EXISTS {name}", sql])
-
-
-def _postgresql_trigger(name: str, events: str, body: str) -> Guard:
-    """Once a statement, not once a row: so an upsert is refused before it meets its conflict."""
-    # Written as pg_get_triggerdef() writes it.
-    trigger = (
-        f"TRIGGER {name} BEFORE {events} ON {TABLE} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
-    )
-    return Guard(
-        name=name,
-        definition=f"CREATE {trigger} ALWAYS {body}",
-        make=[
-            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
-            f"CREATE OR REPLACE {trigger}",
-            # Also where a restore or a replica has switched ordinary triggers off. Replacing a
-            # trigger takes this back.
-            f"ALTER TABLE {TABLE} ENABLE ALWAYS TRIGGER {name}",
-        ],
-    )
-
-
 _SQLITE = [
     *(
-        _sqlite_trigger(
-            f"eventstore_no_{verb.lower()}", f"BEFORE {verb}", f"SELECT RAISE(ABORT, '{_REFUSAL}')"
+        sqlite_trigger(
+            TABLE,
+            f"eventstore_no_{verb.lower()}",
+            f"BEFORE {verb}",
+            f"SELECT RAISE(ABORT, '{_REFUSAL}')",
         )
         for verb in ("UPDATE", "DELETE")
     ),
     # INSERT OR REPLACE removes the row in its way without firing the trigger on DELETE. The
     # message names the constraint: an append must tell a repeat from a conflict.
-    _sqlite_trigger(
+    sqlite_trigger(
+        TABLE,
         "eventstore_no_replace",
         "BEFORE INSERT",
         f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE event_id = NEW.event_id) "
@@ -73,40 +48,43 @@ _SQLITE = [
     ),
     # One that names its position comes behind the last, or readers have passed it. Only here is
     # the number known that was drawn for one that does not.
-    _sqlite_trigger(
+    sqlite_trigger(
+        TABLE,
         "eventstore_in_order",
         "AFTER INSERT",
         "SELECT RAISE(ABORT, 'eventstore: events are stored behind the last one') "
         f"WHERE NEW.position < max(1, (SELECT max(position) FROM {TABLE}))",
     ),
 ]
-_APPEND_ONLY = _postgresql_trigger(
-    "eventstore_append_only",
-    "DELETE OR UPDATE OR TRUNCATE",
-    f"BEGIN RAISE EXCEPTION '{_REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END",
+_APPEND_ONLY = postgresql_trigger(
+    TABLE, "eventstore_append_only", "DELETE OR UPDATE OR TRUNCATE", refusal(_REFUSAL)
 )
 _SEQUENCE = f"pg_get_serial_sequence('{TABLE}', 'position')"
 _POSITIONS = [
     # Django makes it BY DEFAULT, which lets an INSERT bring a number that readers have passed.
     Guard(
+        table=TABLE,
         name="identity of position",
         definition="ALWAYS",
         make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET GENERATED ALWAYS"],
     ),
     # A session that keeps numbers in store uses them when readers have passed them.
     Guard(
+        table=TABLE,
         name="cache of position",
         definition="1",
         make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET CACHE 1"],
     ),
     # Readers have passed whatever is lower than the last.
     Guard(
+        table=TABLE,
         name="order of position",
         definition="1, no cycle",
         make=[f"ALTER TABLE {TABLE} ALTER COLUMN position SET INCREMENT 1 SET NO CYCLE"],
     ),
     # Behind it after a restore of rows alone, on what was a logical replica, and after `setval`.
     Guard(
+        table=TABLE,
         name="sequence past the newest position",
         definition="past",
         make=[
@@ -119,14 +97,16 @@ _POSITIONS = [
         ],
     ),
 ]
+_TABLES = (TABLE, *key_guards.TABLES)
 _CATALOGUE = {
     "sqlite": f"""
-        SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{TABLE}'""",
+        SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN {_TABLES}""",
     "postgresql": f"""
         SELECT tgname, concat_ws(' ', pg_get_triggerdef(pg_trigger.oid, true),
             CASE tgenabled WHEN 'A' THEN 'ALWAYS' END, prosrc)
         FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-        WHERE tgrelid = to_regclass('{TABLE}') AND NOT tgisinternal
+        WHERE tgrelid IN ({", ".join(f"to_regclass('{table}')" for table in _TABLES)})
+            AND NOT tgisinternal
         UNION ALL
         SELECT 'identity of position', CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE '' END
         FROM pg_attribute WHERE attrelid = to_regclass('{TABLE}') AND attname = 'position'
@@ -166,7 +146,8 @@ def missing_guards(connection: BaseDatabaseWrapper) -> list[Guard]:
     Empty where there is no table yet. Raises as `ensure_triggers` does.
     """
     driver_of(connection)
-    if TABLE not in connection.introspection.table_names():
+    tables = connection.introspection.table_names()
+    if TABLE not in tables:
         return []
     with connection.cursor() as cursor:
         cursor.execute(_CATALOGUE[connection.vendor])
@@ -174,28 +155,42 @@ def missing_guards(connection: BaseDatabaseWrapper) -> list[Guard]:
     guards = _triggers(connection)
     if connection.vendor == "postgresql":
         guards = [*guards, *_POSITIONS]
+    if not set(key_guards.TABLES) <= set(tables):
+        # An older migration was asked for.
+        guards = [guard for guard in guards if guard.table == TABLE]
     return [guard for guard in guards if found.get(guard.name) != guard.definition]
 
 
 def drop_triggers(connection: BaseDatabaseWrapper) -> None:
     """For a test database that is to be emptied."""
-    on_table = "" if connection.vendor == "sqlite" else f" ON {TABLE}"
+    _drop(connection, _triggers(connection))
+
+
+def drop_key_triggers(connection: BaseDatabaseWrapper) -> None:
+    """For a migration that takes away what they look into."""
+    _drop(connection, [guard for guard in _triggers(connection) if guard.table != TABLE])
+
+
+def _drop(connection: BaseDatabaseWrapper, guards: Sequence[Guard]) -> None:
     with connection.cursor() as cursor:
-        for guard in _triggers(connection):
+        for guard in guards:
+            on_table = "" if connection.vendor == "sqlite" else f" ON {guard.table}"
             cursor.execute(f"DROP TRIGGER IF EXISTS {guard.name}{on_table}")
 
 
 def _triggers(connection: BaseDatabaseWrapper) -> list[Guard]:
     if connection.vendor == "sqlite":
-        return _SQLITE
+        return [*_SQLITE, *key_guards.SQLITE]
     with connection.cursor() as cursor:
         # With its schema: a session may look for tables elsewhere, as a restore does.
         cursor.execute(
-            f"SELECT format('%I.%I', relnamespace::regnamespace, relname), {_SEQUENCE} "
+            f"SELECT format('%I.%I', relnamespace::regnamespace, relname), {_SEQUENCE}, "
+            f"format('%I.%I', relnamespace::regnamespace, '{key_guards.CHECK_TABLE}') "
             f"FROM pg_class WHERE oid = to_regclass('{TABLE}')"
         )
-        table, sequence = cursor.fetchone()
+        table, sequence, check_table = cursor.fetchone()
     return [
         _APPEND_ONLY,
-        _postgresql_trigger("eventstore_settled", "INSERT", lock_body(table, sequence)),
+        postgresql_trigger(TABLE, "eventstore_settled", "INSERT", lock_body(table, sequence)),
+        *key_guards.postgresql(check_table),
     ]

@@ -18,6 +18,7 @@ from uuid import UUID
 from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent, printable
 from eventstore.infrastructure import chain
 from eventstore.infrastructure.driver import Stored
+from eventstore.infrastructure.erasures import undone, unsaid
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable, WrappingKeyMissing
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
@@ -74,6 +75,8 @@ class Verification:
         """One stream's chain."""
         self._report_all(never_drawn(stream_id))
         self._report_all(forged_snapshots(self._snapshots, [stream_id]))
+        self._report_all(unsaid(self._mapper.erasing, stream_id))
+        self._report_all(undone(self._mapper.erasing, stream_id=stream_id))
         events, last = 0, None
         for last in self._chained(0, None, stream_id):  # noqa: B007  # the last one is wanted
             events += 1
@@ -101,6 +104,8 @@ class Verification:
             start = None
         after = start.position if start else 0
         self._misspelt = self._report_all(misspelt(after))
+        self._report_all(unsaid(self._mapper.erasing))
+        self._report_all(undone(self._mapper.erasing, after=after))
         events = sum(1 for _ in self._chained(after, until))
         marks = {
             seal.position: seal.digest

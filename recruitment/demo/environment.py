@@ -46,8 +46,9 @@ def prepare() -> None:
         "EVENT_DELIVERY": "on_commit",
         "READ_ONLY": "false",
     }
-    # The demo is reached at 127.0.0.1, which the default allows.
-    os.environ.pop("ALLOWED_HOSTS", None)
+    # The demo is reached at 127.0.0.1, which the default allows, and has a key of its own.
+    for name in ("ALLOWED_HOSTS", "PERSONAL_DATA_KEYS_FILE", "PERSONAL_DATA_KEYS_COMMAND"):
+        os.environ.pop(name, None)
 
 
 def secrets_in(path: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ NAMES = (
     "consume",
     "http",
     "import",
+    "rotate",
 )
 MODULES = {"import": "import_rows"}
 """Those that cannot have the benchmark's own name."""

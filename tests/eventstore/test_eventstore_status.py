@@ -74,6 +74,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "last_number": last,
         "settled_position": last,
         "missing_guards": [],
+        "key_troubles": [],
         "held_back_by": [],
         "projections": [
             {"name": name, "schema": schema, "stored_schema": schema, **standing}
@@ -86,6 +87,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         f"last number       {last}\n"
         f"settled position  {last}\n"
         "missing guards    none\n"
+        "wrapping keys     all that are needed\n"
         "held back         by nobody\n"
         f"candidates        checkpoint {last}, 0 streams behind\n"
         f"                  parked 0, schema {CANDIDATES} of {CANDIDATES}, follower seen never\n"

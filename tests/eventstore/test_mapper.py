@@ -16,6 +16,7 @@ from candidates.domain.events import CandidateEvent, CandidateRejected, Rejectio
 from candidates.infrastructure.upcasters import UPCASTERS
 from eventstore.domain.events import DomainEvent, Metadata, StreamHead
 from eventstore.domain.exceptions import InvalidValue, UndecodableEvent
+from eventstore.domain.lost_keys import KeyDeclaredLost
 from eventstore.domain.personal import Personal
 from eventstore.infrastructure.keys import DataKey
 from eventstore.infrastructure.mapper import EventMapper, StorageRow, UnreadableFact
@@ -59,7 +60,7 @@ MEASURED_UPCASTERS: Any = {
 @pytest.fixture
 def mapper() -> EventMapper:
     mapper = EventMapper()
-    mapper.register(get_args(CandidateEvent), upcasters=UPCASTERS)
+    mapper.register([*get_args(CandidateEvent), KeyDeclaredLost], upcasters=UPCASTERS)
     mapper.register([Measured], upcasters=MEASURED_UPCASTERS)
     return mapper
 
@@ -120,13 +121,15 @@ def test_what_was_ever_stored_can_be_read(mapper: EventMapper, path: Path) -> No
 def test_every_type_and_version_has_a_golden_file() -> None:
     wanted = {
         f"{cls.event_type}.{version}"
-        for cls in get_args(CandidateEvent)
+        for cls in (*get_args(CandidateEvent), KeyDeclaredLost)
         for version in range(1, cls.schema_version + 1)
     }
     assert {path.stem for path in GOLDEN.glob("*.json")} == wanted
 
 
-@pytest.mark.parametrize("cls", get_args(CandidateEvent), ids=lambda cls: cls.event_type)
+@pytest.mark.parametrize(
+    "cls", [*get_args(CandidateEvent), KeyDeclaredLost], ids=lambda cls: cls.event_type
+)
 def test_todays_code_still_writes_the_golden_text(mapper: EventMapper, cls: Any) -> None:
     golden, stored = golden_row(GOLDEN / f"{cls.event_type}.{cls.schema_version}.json")
     again = written(mapper, mapper.recorded(stored, 1, KEY).event)

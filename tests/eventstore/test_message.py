@@ -14,6 +14,7 @@ from candidates.domain.events import CandidateRejected, RejectionReason
 from eventstore.application.ports import Message
 from eventstore.domain.events import EARLIEST, DomainEvent, Metadata, RecordedEvent
 from eventstore.domain.exceptions import UndecodableMessage
+from eventstore.domain.lost_keys import KeyDeclaredLost
 from eventstore.infrastructure.identity import log_id
 from eventstore.infrastructure.messaging.message import cloud_event, decode, encode
 from eventstore.wiring import mapper, message_encoder
@@ -114,6 +115,7 @@ EVENTS = [
     factories.noted(text="☎ called\nback"),
     factories.retracted(),
     factories.erased(),
+    KeyDeclaredLost(fingerprint="1a2b3c4d", reason="The safe burnt down."),
 ]
 
 

@@ -14,10 +14,11 @@ from candidates.application.commands import NoteOnCandidate
 from candidates.application.projector import CandidateProjector
 from candidates.models import CandidateProjection
 from eventstore.domain.events import RecordedEvent
-from eventstore.models import ParkedStream, StreamKey
+from eventstore.models import ParkedStream
 from tests.browser import Browser, text_of
 from tests.factories import add
 from tests.given import given
+from tests.wrapping_keys import put_in_place_of
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("admin:eventstore_parkedstream_changelist")
@@ -106,7 +107,7 @@ def test_what_cannot_be_retried_keeps_no_other_from_its_turn(broken: Broken) -> 
     gone, unreadable, fine = (parked_at(broken, 2) for _ in range(3))
     broken.versions = set()
     ParkedStream.objects.filter(stream_id=gone).update(projection="gone")
-    StreamKey.objects.filter(stream_id=unreadable).update(wrapped=b"not a key")
+    put_in_place_of(unreadable, b"not a key")
 
     out = io.StringIO()
     with pytest.raises(CommandError) as caught:

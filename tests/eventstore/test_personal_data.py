@@ -3,13 +3,12 @@
 import io
 import os
 from types import NoneType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import override_settings
 
 from candidates.application import commands
 from candidates.domain.events import RejectionReason
@@ -28,6 +27,7 @@ from eventstore.wiring import event_store, existing_secret, secret
 from tests.factories import add, added, invited, noted
 from tests.given import given
 from tests.threads import together
+from tests.wrapping_keys import put_in_place_of, unguarded, wrapping_keys
 
 pytestmark = pytest.mark.django_db
 SECRETS = ["Ada Lovelace", "ada@example.org", "+44 20 7946", "too shy", "called at nine", "B+ test"]
@@ -108,10 +108,6 @@ def test_a_ciphertext_that_was_altered_or_moved_is_not_read(change: str) -> None
     assert len(loaded(event.stream_id)) == 2
 
 
-def keys(*values: int) -> Any:
-    return override_settings(PERSONAL_DATA_KEYS=[bytes([value]) * 32 for value in values])
-
-
 def rotate() -> str:
     out = io.StringIO()
     call_command("rotate_keys", stdout=out)
@@ -119,65 +115,65 @@ def rotate() -> str:
 
 
 def test_keys_are_rotated_without_touching_events() -> None:
-    with keys(1):
+    with wrapping_keys(1):
         ids = [stored().stream_id for _ in range(3)]
         event_store().erase_personal_data(ids[2])
         events = list(StorageEvent.objects.order_by("position").values_list())
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         ids.append(stored().stream_id)
         assert rotate() == "rotated 2 keys, 1 were under the newest key already"
         assert rotate() == "rotated 0 keys, 3 were under the newest key already"
-    with keys(2):
+    with wrapping_keys(2):
         notes = [event_store().read_stream(id)[1].event.text for id in ids]  # type: ignore[attr-defined]
     assert notes == ["called back", "called back", "", "called back"]
     assert list(StorageEvent.objects.order_by("position").values_list())[: len(events)] == events
 
 
 def test_a_secret_outlives_the_key_that_wraps_it() -> None:
-    with keys(1):
+    with wrapping_keys(1):
         assert existing_secret("test") is None
         made = secret("test")
         assert secret("test") == existing_secret("test") == made != secret("another")
-        assert made not in bytes(WrappedSecret.objects.get(pk="test").wrapped)
-    with keys(2, 1):
+        assert made not in bytes(WrappedSecret.objects.get(pk="test").wrapped or b"")
+    with wrapping_keys(2, 1):
         assert rotate() == "rotated 2 keys, 0 were under the newest key already"
         assert rotate() == "rotated 0 keys, 2 were under the newest key already"
-    with keys(2):
+    with wrapping_keys(2):
         assert secret("test") == made
-    with keys(3):
+    with wrapping_keys(3):
         with pytest.raises(KeyUnavailable, match="no wrapping key"):
             secret("test")
         with pytest.raises(CommandError, match="secret test: no wrapping key"):
             rotate()
-    with keys(2):
+    with wrapping_keys(2):
         other = WrappedSecret.objects.get(pk="another").wrapped
-        WrappedSecret.objects.filter(pk="test").update(wrapped=other)
+        with unguarded():
+            WrappedSecret.objects.filter(pk="test").update(wrapped=other)
         with pytest.raises(KeyUnavailable, match="the secret was altered or moved"):
             secret("test")
 
 
 def test_without_the_wrapping_key_nothing_is_lost_and_the_key_is_named() -> None:
-    with keys(1):
+    with wrapping_keys(1):
         id = stored().stream_id
-    with keys(2):
+    with wrapping_keys(2):
         with pytest.raises(UndecodableEvent, match=r"no wrapping key [0-9a-f]{8}"):
             event_store().read_stream(id)
         with pytest.raises(CommandError, match=f"stream {id}: no wrapping key"):
             rotate()
         assert len(loaded(id)) == 2
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         assert event_store().read_stream(id)[1].event == noted()
 
 
 def test_one_key_that_cannot_be_rotated_does_not_keep_the_others_back() -> None:
-    with keys(1):
+    with wrapping_keys(1):
         ids = [stored().stream_id for _ in range(3)]
-    with keys(3):
+    with wrapping_keys(3):
         lost = stored().stream_id
-    swapped = StreamKey.objects.get(pk=ids[0]).wrapped
-    StreamKey.objects.filter(pk=ids[1]).update(wrapped=swapped)
+    put_in_place_of(ids[1], StreamKey.objects.get(pk=ids[0]).wrapped)
     out = io.StringIO()
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         with pytest.raises(CommandError) as told:
             call_command("rotate_keys", stdout=out)
         assert out.getvalue() == "rotated 2 keys, 0 were under the newest key already\n"
@@ -185,9 +181,9 @@ def test_one_key_that_cannot_be_rotated_does_not_keep_the_others_back() -> None:
         assert "2 keys could not be rotated" in str(told.value)
         assert f"stream {ids[1]}: the stream's key was altered or moved" in str(told.value)
         assert f"stream {lost}: no wrapping key " in str(told.value)
-    with keys(2):
+    with wrapping_keys(2):
         assert [event_store().read_stream(id)[1].event for id in (ids[0], ids[2])] == [noted()] * 2
-    with keys(2, 3):
+    with wrapping_keys(2, 3):
         with pytest.raises(CommandError, match="1 keys could not"):
             rotate()
         assert event_store().read_stream(lost)[1].event == noted()
@@ -196,7 +192,7 @@ def test_one_key_that_cannot_be_rotated_does_not_keep_the_others_back() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_rotation_that_is_killed_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "BATCH", 2)
-    with keys(1):
+    with wrapping_keys(1):
         ids = [stored().stream_id for _ in range(5)]
     rewrap = Keyring.rewrap
     done: list[UUID] = []
@@ -207,20 +203,20 @@ def test_a_rotation_that_is_killed_is_taken_up_again(monkeypatch: pytest.MonkeyP
         done.append(stream_id)
         return rewrap(ring, stream_id, wrapped)
 
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         monkeypatch.setattr(Keyring, "rewrap", dying)
         with pytest.raises(KeyboardInterrupt):
             rotate()
         assert all(event_store().read_stream(id)[1].event == noted() for id in ids)
         monkeypatch.setattr(Keyring, "rewrap", rewrap)
         assert rotate() == "rotated 3 keys, 2 were under the newest key already"
-    with keys(2):
+    with wrapping_keys(2):
         assert all(event_store().read_stream(id)[1].event == noted() for id in ids)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_erasure_meanwhile_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with keys(1):
+    with wrapping_keys(1):
         id = stored().stream_id
     rewrap = Keyring.rewrap
 
@@ -229,14 +225,14 @@ def test_an_erasure_meanwhile_stays_one(monkeypatch: pytest.MonkeyPatch) -> None
         return rewrap(ring, stream_id, wrapped)
 
     monkeypatch.setattr(Keyring, "rewrap", erasing)
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         assert rotate() == "rotated 0 keys, 0 were under the newest key already"
     assert StreamKey.objects.get(pk=id).wrapped is None
 
 
 @pytest.mark.django_db(transaction=True)
 def test_appends_go_on_while_keys_are_rotated() -> None:
-    with keys(2, 1):
+    with wrapping_keys(2, 1):
         id = stored().stream_id
 
         def act(number: int) -> None:

@@ -23,8 +23,9 @@ from eventstore.infrastructure.triggers import drop_triggers, ensure_triggers
 from eventstore.models import LogSeal, StorageEvent, StreamKey
 from eventstore.wiring import event_store
 from tests.broken_upcasters import BROKEN, SECRET, inserted, rejected_long_ago, upcaster
-from tests.factories import added, invited, noted
+from tests.factories import added, erased, invited, noted
 from tests.threads import together
+from tests.wrapping_keys import put_in_place_of, unguarded
 
 # Committed, since a transaction that has appended cannot tell what is settled.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -382,9 +383,8 @@ def test_a_forged_ciphertext_with_a_right_chain_cannot_be_read(
 
 def test_keys_that_were_exchanged_are_found(log: list[StorageEvent]) -> None:
     here, there = (StreamKey.objects.get(pk=event.stream_id) for event in (log[0], log[3]))
-    here.wrapped, there.wrapped = there.wrapped, here.wrapped
-    here.save()
-    there.save()
+    put_in_place_of(here.pk, there.wrapped)
+    put_in_place_of(there.pk, here.wrapped)
     first = min(log[0], log[3], key=lambda event: event.stream_id.hex)
     complained = complaint()
     assert named(complained, first)
@@ -392,9 +392,13 @@ def test_keys_that_were_exchanged_are_found(log: list[StorageEvent]) -> None:
 
 
 def test_a_key_that_was_removed_is_told_from_an_erasure(log: list[StorageEvent]) -> None:
-    event_store().erase_personal_data(log[0].stream_id)
-    assert verify("--full").startswith("verified 9 events")
-    StreamKey.objects.filter(pk=log[0].stream_id).delete()
+    id = log[0].stream_id
+    event_store().erase_personal_data(id)
+    end = event_store().head(id)
+    event_store().append("candidate", id, [erased()], expected=end, metadata=RITA)
+    assert verify("--full").startswith("verified 10 events")
+    with unguarded():
+        StreamKey.objects.filter(pk=log[0].stream_id).delete()
     complained = complaint("--full")
     assert named(complained, log[0])
     assert "key was removed" in complained

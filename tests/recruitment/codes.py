@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.exceptions import APIException
 
 import candidates.api.views  # so that its errors are known
-from eventstore.domain.exceptions import DomainError, UndecodableEvent
+from eventstore.domain.exceptions import DomainError, KeyFault, UndecodableEvent
 from recruitment import errors
 from recruitment.access import MissingScope
 from recruitment.models import Scope
@@ -40,6 +40,7 @@ def problem_codes() -> set[str]:
     written = set(re.findall('code="([a-z_]+)"', Path(errors.__file__).read_text()))
     scopes = {str(MissingScope(scope).get_codes()) for scope in Scope}
     unreadable = {cls.code for cls in {UndecodableEvent} | descendants(UndecodableEvent)}
+    unreadable |= {cls.code for cls in descendants(KeyFault)}
     return by_the_framework | written | scopes | unreadable | {cls.code for cls in refusals()}
 
 

@@ -26,7 +26,7 @@ def test_alive_needs_no_database_and_no_token(client: Client) -> None:
 def test_ready_needs_no_token_and_few_queries(
     client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(10):
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, ready)
     assert "no-store" in answer["Cache-Control"]

@@ -17,7 +17,7 @@ from candidates.application.history_map_json import InvalidMap
 from candidates.application.history_rows import UnusableFile, chunks
 from candidates.application.history_tally import Tally
 from candidates.management.spreadsheet import as_text
-from eventstore.domain.exceptions import LogNotHere, ReadOnly
+from eventstore.domain.exceptions import KeyFault, KeyNotAdopted, LogNotHere, ReadOnly
 
 PLAIN_PROGRESS_EVERY = 10_000
 INTERRUPTED = 130
@@ -55,7 +55,7 @@ class Command(BaseCommand):
             wiring.require_log()
             if not dry_run:
                 wiring.require_writable()
-        except (LogNotHere, ReadOnly) as error:
+        except (KeyNotAdopted, LogNotHere, ReadOnly) as error:
             raise CommandError(str(error)) from error
         history_map = _read_map(map_file)
         tally = Tally()
@@ -101,6 +101,8 @@ class Command(BaseCommand):
                 ended, code = f"Stopped after {tally.rows} rows", INTERRUPTED
             except wiring.FAILURES as error:
                 if not tally.rows:
+                    if isinstance(error, KeyFault):
+                        raise CommandError(str(error)) from error
                     raise
                 ended = f"The import broke off after {tally.rows} rows ({wiring.reason(error)})"
             problems = []

@@ -37,14 +37,15 @@ class Command(BaseCommand):
         try:
             status = wiring.log_status(connection)
             missing = wiring.missing_log_guards(connection)
+            keys = wiring.key_troubles()
             projections = wiring.projection_statuses()
             publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
         except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text
-        self.stdout.write(show(status, missing, projections, publisher, consumer, now))
-        troubles = list(_troubles(status, missing, now))
+        self.stdout.write(show(status, missing, keys, projections, publisher, consumer, now))
+        troubles = [*_troubles(status, missing, now), *keys]
         troubles += [trouble for one in projections for trouble in one.troubles(now)]
         troubles += publisher.troubles(now) if publisher else ()
         troubles += consumer.troubles(now) if consumer else ()
@@ -55,6 +56,7 @@ class Command(BaseCommand):
 def _as_json(
     status: wiring.LogStatus,
     missing: list[str],
+    keys: list[str],
     projections: list[ProjectionStatus],
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
@@ -65,6 +67,7 @@ def _as_json(
             "last_number": status.last_number,
             "settled_position": status.settled,
             "missing_guards": missing,
+            "key_troubles": keys,
             "held_back_by": [_holder_as_json(holder, now) for holder in status.holders],
             "projections": [_status_as_json(one) for one in projections],
             "publisher": publisher and _status_as_json(publisher),
@@ -100,6 +103,7 @@ def _holder_as_json(holder: wiring.Holder, now: datetime) -> dict[str, object]:
 def _as_text(
     status: wiring.LogStatus,
     missing: list[str],
+    keys: list[str],
     projections: list[ProjectionStatus],
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
@@ -109,6 +113,7 @@ def _as_text(
         ("last number", str(status.last_number)),
         ("settled position", str(status.settled)),
         ("missing guards", ", ".join(missing) or "none"),
+        ("wrapping keys", " ".join(keys) or "all that are needed"),
     ]
     for holder in status.holders:
         lines += [

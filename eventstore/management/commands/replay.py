@@ -119,6 +119,11 @@ class Command(BaseCommand):
         replay = wiring.replay(names, workers=workers, batch_size=batch_size)
         with self._progress(wiring.events_of(names)) as progress:
             replayed = replay.run(progress)
+        count, unreadable = wiring.unreadable_streams()
+        for what in unreadable:
+            self.stderr.write(f"not readable: {what}")
+        if count > len(unreadable):
+            self.stderr.write(f"not readable: {count - len(unreadable)} streams more")
         self._done([replayed], time.monotonic() - started)
 
     def _streams(self, names: list[str], stream_ids: list[UUID]) -> None:

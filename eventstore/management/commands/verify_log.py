@@ -59,11 +59,17 @@ class Command(BaseCommand):
                     verified = verification.log(until=until, full=full, expected=expect)
             except wiring.WrappingKeyMissing as error:
                 raise CommandError(
-                    f"Personal data cannot be verified: {error}. Add the key that is missing to "
-                    "PERSONAL_DATA_KEYS."
+                    f"Personal data cannot be verified: {error}. Put the key that is missing "
+                    "back into PERSONAL_DATA_KEYS; if it is lost for good, see "
+                    "`manage.py declare_key_lost`."
                 ) from error
             except (ImproperlyConfigured, LogNotHere, UnsafeLogRead) as error:
                 raise CommandError(str(error)) from error
+        count, unreadable = wiring.unreadable_streams(stream)
+        for what in unreadable:
+            self.stdout.write(f"not readable: {what}")
+        if count > len(unreadable):
+            self.stdout.write(f"not readable: {count - len(unreadable)} streams more")
         if verified.found:
             counts = ", ".join(f"{verified.found[kind]} {kind}" for kind in wiring.FindingKind)
             self.stdout.write(f"checked {verified.events} events: {counts}")

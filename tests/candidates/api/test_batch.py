@@ -12,11 +12,12 @@ from rest_framework.test import APIClient
 from candidates.domain.candidate import Candidate
 from candidates.models import CandidateProjection
 from eventstore.infrastructure.keys import Keyring
-from eventstore.models import StorageEvent, StreamKey
+from eventstore.models import StorageEvent
 from eventstore.wiring import event_store
 from tests.candidates.api.requests import ADD, URL, errors_of, nothing_is_written
 from tests.candidates.api.test_profile_patch import id_in
 from tests.threads import together
+from tests.wrapping_keys import put_in_place_of
 
 BATCH = f"{URL}commands/"
 
@@ -329,7 +330,7 @@ def broken_by_newer_code(url: str) -> None:
 
 def broken_by_a_lost_key(url: str) -> None:
     other = Keyring([b"another key, of 32 bytes length."]).new_key(id_in(url))[1]
-    StreamKey.objects.filter(pk=id_in(url)).update(wrapped=other)
+    put_in_place_of(id_in(url), other)
 
 
 @pytest.mark.parametrize(
@@ -337,8 +338,8 @@ def broken_by_a_lost_key(url: str) -> None:
     [
         (broken_by_newer_code, "note", {"text": "x"}, "newer_event"),
         (broken_by_newer_code, "reject", {"reason": "other"}, "newer_event"),
-        (broken_by_a_lost_key, "patch_profile", {"profile": {"a": 1}}, "unreadable_event"),
-        (broken_by_a_lost_key, "note", {"text": "x"}, "internal_error"),
+        (broken_by_a_lost_key, "patch_profile", {"profile": {"a": 1}}, "key_missing"),
+        (broken_by_a_lost_key, "note", {"text": "x"}, "key_unavailable"),
     ],
 )
 @pytest.mark.parametrize("keyed", [False, True])

@@ -15,10 +15,11 @@ from candidates.models import CandidateProjection
 from eventstore import wiring
 from eventstore.domain.events import Metadata
 from eventstore.infrastructure.keys import Keyring
-from eventstore.models import StorageEvent, StreamKey
+from eventstore.models import StorageEvent
 from tests.candidates.api.requests import URL, errors_of, nested
 from tests.factories import erased
 from tests.threads import all_decide_before_any_appends, together
+from tests.wrapping_keys import put_in_place_of
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -250,11 +251,10 @@ def test_a_profile_that_cannot_be_read_is_not_replaced(
 ) -> None:
     url = add(name="Ann")
     api.raise_request_exception = False
-    StreamKey.objects.update(
-        wrapped=Keyring([b"another key, of 32 bytes length."]).new_key(id_in(url))[1]
-    )
+    other = Keyring([b"another key, of 32 bytes length."]).new_key(id_in(url))[1]
+    put_in_place_of(id_in(url), other)
     answer = patch(api, url, {"a": 1})
-    assert (answer.status_code, answer.json()["code"]) == (503, "unreadable_event")
+    assert (answer.status_code, answer.json()["code"]) == (503, "key_missing")
     assert StorageEvent.objects.count() == 1
 
 
