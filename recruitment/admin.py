@@ -79,6 +79,12 @@ def expires(token: ApiToken) -> str:
     return f"expired {shown}" if token.expiry <= timezone.now() else str(shown)
 
 
+@admin.display(description="last used")
+def last_used(token: ApiToken) -> str:
+    use = getattr(token, "use", None)
+    return "never" if use is None else str(localize(localtime(use.used_at)))
+
+
 # Knox's page puts the token into a message, and with it into the session.
 admin.site.unregister([AuthToken, User, Group])
 
@@ -95,9 +101,9 @@ class StrictGroupAdmin(StrictListAdmin, GroupAdmin):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(StrictListAdmin):
-    list_display = ("beginning", "user", good_for, "created", expires, "revoke")
+    list_display = ("beginning", "user", good_for, "created", last_used, expires, "revoke")
     list_display_links = None
-    list_select_related = ("user", "scopes")
+    list_select_related = ("user", "scopes", "use")
     list_per_page = 50
     ordering = ("-created",)
     actions = None
@@ -168,12 +174,12 @@ class ApiTokenAdmin(StrictListAdmin):
     def _named(self, digest: str) -> ApiToken | None:
         # A database may choke on other characters.
         named: QuerySet[ApiToken] = ApiToken.objects.filter(digest=digest)
-        return named.select_related("user", "scopes").first() if digest.isalnum() else None
+        return named.select_related("user", "scopes", "use").first() if digest.isalnum() else None
 
     def _page(
         self, request: HttpRequest, template: str, *, issued: ApiToken | None = None, **context: Any
     ) -> TemplateResponse:
-        facts = {"good_for": good_for(issued), "expires": expires(issued)} if issued else {}
+        facts = {one.__name__: one(issued) for one in (good_for, last_used, expires) if issued}
         return TemplateResponse(
             request,
             f"recruitment/{template}.html",

@@ -15,6 +15,9 @@ class RecruitmentConfig(AppConfig):
     groups = {"Operators": ["view_apitoken", "add_apitoken", "delete_apitoken"]}
 
     def ready(self) -> None:
+        from recruitment import audit
+
+        audit.connect()
         post_migrate.connect(grant_groups)
 
 

@@ -10,6 +10,7 @@ from knox.settings import CONSTANTS, knox_settings
 from rest_framework.exceptions import AuthenticationFailed
 
 from recruitment.token_lookup import tokens_beginning
+from recruitment.token_use import note_use
 
 
 class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox has no types
@@ -20,14 +21,16 @@ class BearerAuthentication(TokenAuthentication):  # type: ignore[misc]  # knox h
         if not token.isalnum():
             raise AuthenticationFailed("Invalid token.")
         text = token.decode("ascii")
-        digest = hash_token(text)
+        digest, now = hash_token(text), timezone.now()
         beginning = text[: CONSTANTS.TOKEN_KEY_LENGTH]
-        for found, any_expired in tokens_beginning(beginning, now=timezone.now()):
+        for found, any_expired in tokens_beginning(beginning, now=now):
             # Deletes this user's tokens that have expired; true where this is one of them.
             if any_expired and self._cleanup_token(found):
                 continue
             if compare_digest(digest, found.digest):
                 if knox_settings.AUTO_REFRESH and found.expiry:
                     self.renew_token(found)
-                return self.validate_user(found)
+                validated = self.validate_user(found)
+                note_use(found, now)
+                return validated
         raise AuthenticationFailed("Invalid token.")

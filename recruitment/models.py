@@ -1,5 +1,6 @@
-"""Tokens for the API, and what each may be used for."""
+"""Tokens for the API, what each may be used for, and what is remembered of sign-ins."""
 
+from django.contrib.auth.models import User
 from django.db import models
 from knox.models import AuthToken
 
@@ -48,3 +49,51 @@ class TokenScopes(models.Model):
     @property
     def granted(self) -> frozenset[Scope]:
         return frozenset(scope for scope in Scope if getattr(self, scope))
+
+
+class TokenUse(models.Model):
+    """When a token was used last, to within a few minutes. One without a row never was."""
+
+    token = models.OneToOneField(
+        AuthToken, on_delete=models.CASCADE, primary_key=True, related_name="use"
+    )
+    used_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.used_at.isoformat()
+
+
+class FailedSignIns(models.Model):
+    """What is held against an address, a name, or a name at an address."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    """A keyed digest: neither names nor addresses are stored."""
+    forgotten_at = models.FloatField(db_index=True)
+    """When nothing is held against it any more, in seconds since 1970; each failure puts it off."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class KnownAddress(models.Model):
+    """From where a user has signed in."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="known_addresses")
+    address = models.CharField(max_length=64)
+    """A keyed digest."""
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address"], name="known_address_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.address

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model
 from knox.models import AuthToken
 
-from recruitment.models import Scope, TokenScopes
+from recruitment.models import Scope, TokenScopes, TokenUse
 
 _PERMISSIONS = (
     "CASE WHEN NOT account.is_superuser THEN (SELECT CAST({collected}("
@@ -36,6 +36,7 @@ def _fields(model: type[Model], *names: str) -> tuple[str, ...]:
 _USER = _fields(User, "id", "username", "is_active", "is_staff", "is_superuser")
 _TOKEN = _fields(AuthToken, "digest", "token_key", "user_id", "expiry")
 _SCOPES = _fields(TokenScopes, "token_id", *Scope.values)
+_USE = _fields(TokenUse, "token_id", "used_at")
 
 
 def _columns(table: str, names: Sequence[str]) -> str:
@@ -49,16 +50,17 @@ def _statement(collected: str) -> str:
         "SELECT EXISTS (SELECT 1 FROM knox_authtoken other "  # noqa: S608  # of constants
         "WHERE other.user_id = token.user_id AND other.expiry < %s), "
         f"{own}, {of_groups}, {_columns('token', _TOKEN)}, {_columns('account', _USER)}, "
-        f"{_columns('scopes', _SCOPES)} FROM knox_authtoken token "
+        f"{_columns('scopes', _SCOPES)}, {_columns('used', _USE)} FROM knox_authtoken token "
         "JOIN auth_user account ON account.id = token.user_id "
         "LEFT JOIN recruitment_tokenscopes scopes ON scopes.token_id = token.digest "
+        "LEFT JOIN recruitment_tokenuse used ON used.token_id = token.digest "
         "WHERE token.token_key = %s"
     )
 
 
 class FoundToken(NamedTuple):
     token: AuthToken
-    """With its user, whose permissions are loaded, and its scopes."""
+    """With its user, whose permissions are loaded, its scopes and its last use."""
     any_expired: bool
     """Whether this or another token of the same user has expired."""
 
@@ -75,21 +77,27 @@ def tokens_beginning(token_key: str, *, now: datetime) -> list[FoundToken]:
 
 def _found(row: Sequence[Any]) -> FoundToken:
     any_expired, own, of_groups, *columns = row
-    of_token, of_user = columns[: len(_TOKEN)], columns[len(_TOKEN) : -len(_SCOPES)]
+    of_token, of_user, of_scopes, of_use = (
+        [columns.pop(0) for _ in names] for names in (_TOKEN, _USER, _SCOPES, _USE)
+    )
     token = AuthToken.from_db(DEFAULT_DB_ALIAS, _TOKEN, of_token)
-    if token.expiry and token.expiry.tzinfo is None:
-        # SQLite stores UTC without saying so.
-        token.expiry = token.expiry.replace(tzinfo=UTC)
+    token.expiry = _in_utc(token.expiry)
     user = User.from_db(DEFAULT_DB_ALIAS, _USER, of_user)
     if not user.is_superuser:
         # Where Django's ModelBackend keeps what it has loaded for this user object.
         user._user_perm_cache = set(json.loads(own or "[]"))  # type: ignore[attr-defined]
         user._group_perm_cache = set(json.loads(of_groups or "[]"))  # type: ignore[attr-defined]
     token.user = user
-    of_scopes = columns[-len(_SCOPES) :]
     scopes = TokenScopes.from_db(DEFAULT_DB_ALIAS, _SCOPES, of_scopes) if of_scopes[0] else None
     AuthToken._meta.get_field("scopes").set_cached_value(token, scopes)
+    use = TokenUse(of_use[0], _in_utc(of_use[1])) if of_use[0] else None
+    AuthToken._meta.get_field("use").set_cached_value(token, use)
     return FoundToken(token, bool(any_expired))
+
+
+def _in_utc(stored: datetime | None) -> datetime | None:
+    """SQLite stores UTC without saying so."""
+    return stored.replace(tzinfo=UTC) if stored and stored.tzinfo is None else stored
 
 
 _ON_POSTGRESQL = _statement("json_agg")

@@ -1,4 +1,4 @@
-"""Issues tokens: the one moment at which a token itself can be seen."""
+"""Issues tokens, the one moment at which a token itself can be seen, and revokes them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from django.utils import timezone
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
 
+from recruitment.audit import audit
 from recruitment.models import ApiToken, Scope, TokenScopes
 
 LATEST_EXPIRY = datetime(9999, 1, 1, tzinfo=UTC)
@@ -51,4 +52,20 @@ def issue(
     issued.save(force_insert=True)
     if scopes:
         TokenScopes.objects.create(token=issued, **{scope: scope in scopes for scope in Scope})
+    audit(
+        "token_issued",
+        user=user.get_username(),
+        token=token[:8],
+        scopes=",".join(sorted(scopes)) or "all",
+        expires=expires.isoformat() if expires else "never",
+    )
     return issued, token
+
+
+@transaction.atomic
+def revoke_all(user: User) -> int:
+    """Deletes the tokens of this user, and says how many there were."""
+    tokens = list(ApiToken.objects.filter(user=user))
+    for token in tokens:
+        token.delete()
+    return len(tokens)

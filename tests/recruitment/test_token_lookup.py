@@ -15,7 +15,7 @@ from candidates.api import batch_bodies
 from candidates.application.commands import AddCandidate
 from candidates.wiring import candidate_service
 from eventstore.application.commands import CommandContext
-from recruitment.models import Scope, TokenScopes
+from recruitment.models import Scope, TokenScopes, TokenUse
 from recruitment.token_lookup import tokens_beginning
 from recruitment.tokens import issue
 from tests.statements import executed
@@ -31,7 +31,10 @@ def bearer(token: str) -> APIClient:
 
 
 def api_of(user: User, *scopes: Scope) -> APIClient:
-    return bearer(issue(user, scopes=scopes)[1])
+    """With a token that was used just now, so that this needs not be stored."""
+    issued, token = issue(user, scopes=scopes)
+    TokenUse.objects.create(token=issued, used_at=timezone.now())
+    return bearer(token)
 
 
 def granted(codename: str) -> Permission:

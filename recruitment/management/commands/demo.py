@@ -38,6 +38,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "The demo runs on a database of its own only: start it as `manage.py demo`."
             )
+        # Who signs in to a demo, and what its users may do, is of no interest.
+        logging.getLogger("recruitment").setLevel(logging.WARNING)
         try:
             # Bound before anything else is done, so that a taken port costs no wait.
             with self._server(port) as server:
