@@ -26,6 +26,7 @@ from knox.models import AuthToken
 
 from eventstore.admin.strict_list import StrictListAdmin
 from recruitment.models import ApiToken, Scope
+from recruitment.sign_in_forms import SetPasswordForm
 from recruitment.tokens import UnusableExpiry, check_expiry, issue
 
 
@@ -91,7 +92,9 @@ admin.site.unregister([AuthToken, User, Group])
 
 @admin.register(User)
 class StrictUserAdmin(StrictListAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Django's."""
+    """Django's, whose page for a new password offers to revoke tokens."""
+
+    change_password_form = SetPasswordForm
 
 
 @admin.register(Group)

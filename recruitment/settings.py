@@ -16,6 +16,7 @@ from redis import ConnectionPool
 
 from eventstore.application.naming import checked_name
 from eventstore.infrastructure.private_files import PrivateConnection
+from recruitment import security
 from recruitment.log_lines import FORMATS
 from recruitment.personal_data_keys import wrapping_keys
 
@@ -45,12 +46,13 @@ def flag(name: str) -> bool:
 
 
 DEBUG = flag("DEBUG")
-SECRET_KEY: str = env.str("SECRET_KEY", default="insecure-for-development-only" if DEBUG else "")
-if not SECRET_KEY:
-    raise ImproperlyConfigured(
-        "SECRET_KEY is not set. Set it to at least 50 random characters, "
-        "or set DEBUG=true to try things out on your own machine."
-    )
+# The first signs, all of them are accepted.
+SECRET_KEY, *SECRET_KEY_FALLBACKS = security.secret_keys(
+    env.str("SECRET_KEY", default=""),
+    env.list("SECRET_KEY_FALLBACKS", default=[]),
+    env.str("SECRET_KEY_FILE", default=""),
+    debug=DEBUG,
+)
 # Newest first: it encrypts, all of them decrypt. `eventstore.infrastructure.keys` wraps with them.
 PERSONAL_DATA_KEYS: list[bytes] = wrapping_keys(
     keys=env.str("PERSONAL_DATA_KEYS", default=""),
@@ -80,6 +82,33 @@ ALLOWED_HOSTS: list[str] = [
     allowed_host(text.strip())
     for text in env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 ]
+
+# How a proxy in front tells that the client speaks HTTPS, and which address it called from.
+SECURE_PROXY_SSL_HEADER = security.proxy_ssl_header(env.str("SECURE_PROXY_SSL_HEADER", default=""))
+PROXY_COUNT = security.proxy_count(env.str("PROXY_COUNT", default="0"))
+PROXY_ADDRESS_HEADER = security.proxy_address_header(
+    env.str("PROXY_ADDRESS_HEADER", default="X-Forwarded-For")
+)
+CSRF_TRUSTED_ORIGINS = [
+    security.trusted_origin(text.strip()) for text in env.list("CSRF_TRUSTED_ORIGINS", default=[])
+]
+SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT")
+# Load balancers ask these in plain HTTP, and take a redirect for a failure.
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]
+SECURE_HSTS_INCLUDE_SUBDOMAINS = flag("SECURE_HSTS_INCLUDE_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = flag("SECURE_HSTS_PRELOAD")
+SECURE_HSTS_SECONDS = security.hsts_seconds(
+    env.str("SECURE_HSTS_SECONDS", default="0"),
+    promises_more=SECURE_HSTS_INCLUDE_SUBDOMAINS or SECURE_HSTS_PRELOAD,
+)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("SECURE_COOKIES")
+# A session is renewed while it is used, but is not written in each request.
+SESSION_IDLE = security.session_idle(env.str("SESSION_IDLE_MINUTES", default="480"))
+SESSION_RENEWAL = min(300, SESSION_IDLE // 10)
+SESSION_COOKIE_AGE = SESSION_IDLE + SESSION_RENEWAL
+# Where a login leads whose `next` leads nowhere, or elsewhere.
+LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "admin:login"
 
 
 def score_threshold(text: str) -> float:
@@ -220,6 +249,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "recruitment.sessions.renew_session",
     "recruitment.audit.name_actor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -348,9 +378,9 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 
-def throttle(name: str) -> tuple[int, int] | None:
+def throttle(name: str, *, default: str = "") -> tuple[int, int] | None:
     """`100/min` as calls and seconds. None, where nothing is set, is no limit."""
-    text: str = env.str(name, default="")
+    text: str = env.str(name, default=default)
     if not text:
         return None
     if not (rate := re.fullmatch("([1-9][0-9]{0,8})/(s|min|h|d)", text)):
@@ -363,6 +393,11 @@ def throttle(name: str) -> tuple[int, int] | None:
 # Of one user, by the scope of the call: see `recruitment.throttling`.
 API_THROTTLES = {
     scope: throttle(f"API_THROTTLE_{scope.upper()}") for scope in ("read", "command", "feed")
+}
+# Failed sign-ins, by what they have in common: see `recruitment.sign_in_limits`.
+SIGN_IN_THROTTLES = {
+    of: throttle(f"SIGN_IN_THROTTLE_{of.upper()}", default=default)
+    for of, default in {"address": "100/h", "name": "100/h", "name_at_address": "10/h"}.items()
 }
 
 

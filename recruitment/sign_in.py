@@ -9,16 +9,20 @@ from functools import update_wrapper
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import is_same_domain, url_has_allowed_host_and_scheme
 from django.views.csrf import csrf_failure as plain_csrf_failure
 
+from recruitment.sign_in_forms import PasswordChangeForm, SignInForm
+
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+Response = TypeVar("Response", bound=HttpResponseBase)
 KEPT = "kept"
 """The field of the login form that holds the other form, percent-encoded."""
 
@@ -29,6 +33,7 @@ class RecruitmentSite(admin.AdminSite):
     site_url = None
     # Its few links are on the overview; the lists need the width.
     enable_nav_sidebar = False
+    login_form = SignInForm
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Guards a view as Django does, but answers a form of nobody with a login form."""
@@ -50,7 +55,16 @@ class RecruitmentSite(admin.AdminSite):
         response = super().login(request, {**(extra_context or {}), KEPT: kept})
         if kept and isinstance(response, HttpResponseRedirect):
             return self.send_again(request, response.url, QueryDict(kept), status=200)
-        return response
+        return _too_many_where_refused(response)
+
+    def password_change(
+        self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
+    ) -> TemplateResponse:
+        view = PasswordChange.as_view(
+            success_url=reverse("admin:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        return _too_many_where_refused(cast(TemplateResponse, view(request)))
 
     def send_again(
         self, request: HttpRequest, address: str, fields: QueryDict, *, status: int
@@ -69,13 +83,31 @@ class RecruitmentSite(admin.AdminSite):
         context = {
             **self.each_context(request),
             "title": "Log in",
-            "form": AdminAuthenticationForm(request),
+            "form": SignInForm(request),
             "app_path": reverse("admin:login"),
             "username": request.user.get_username(),
             REDIRECT_FIELD_NAME: address,
             KEPT: kept,
         }
         return TemplateResponse(request, "admin/login.html", context)
+
+
+class PasswordChange(PasswordChangeView):
+    """Django's, whose form knows where the request comes from."""
+
+    form_class = PasswordChangeForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {"request": self.request, **super().get_form_kwargs()}
+
+
+def _too_many_where_refused(response: Response) -> Response:
+    """Answers 429 where the form says how long its password is not looked at."""
+    context = getattr(response, "context_data", None) or {}
+    if wait := getattr(context.get("form"), "wait", None):
+        response.status_code = 429
+        response["Retry-After"] = str(wait)
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
@@ -102,7 +134,17 @@ def _sent_by_us(request: HttpRequest) -> bool:
     if origin is None:
         referrer = urlsplit(request.headers.get("Referer", ""))
         origin = f"{referrer.scheme}://{referrer.netloc}"
-    return origin == f"{request.scheme}://{request.get_host()}"
+    return origin == f"{request.scheme}://{request.get_host()}" or _trusted(origin)
+
+
+def _trusted(origin: str) -> bool:
+    """Whether CSRF_TRUSTED_ORIGINS names it: where a proxy does not pass the host on."""
+    scheme, _, host = origin.partition("://")
+    for trusted in settings.CSRF_TRUSTED_ORIGINS:
+        trusted_scheme, _, pattern = trusted.partition("://")
+        if scheme == trusted_scheme and is_same_domain(host, pattern.removeprefix("*")):
+            return True
+    return False
 
 
 def _kept(request: HttpRequest) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 ROOT = Path(__file__).parent.parent.parent
-SECRET = "x" * 50
+SECRET = "One-Secret_for.tests" * 3 + "!"
 KEY = "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI="
 NEEDED = {"SECRET_KEY": SECRET, "PERSONAL_DATA_KEYS": KEY}
 
@@ -38,6 +38,21 @@ def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.Comp
         "EVENT_BUS_GROUP",
         "EVENT_BUS_PARTITIONS",
         "EVENT_BUS_PERSONAL_DATA",
+        "SECRET_KEY_FALLBACKS",
+        "SECRET_KEY_FILE",
+        "SECURE_PROXY_SSL_HEADER",
+        "PROXY_COUNT",
+        "PROXY_ADDRESS_HEADER",
+        "CSRF_TRUSTED_ORIGINS",
+        "SECURE_SSL_REDIRECT",
+        "SECURE_COOKIES",
+        "SECURE_HSTS_SECONDS",
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+        "SECURE_HSTS_PRELOAD",
+        "SESSION_IDLE_MINUTES",
+        "SIGN_IN_THROTTLE_ADDRESS",
+        "SIGN_IN_THROTTLE_NAME",
+        "SIGN_IN_THROTTLE_NAME_AT_ADDRESS",
     }
     kept = {key: value for key, value in os.environ.items() if key not in ours}
     code = f"from django.conf import settings; print(settings.{name})"
@@ -87,6 +102,37 @@ def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
     ("environment", "words"),
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "s3cret"}, "SECRET_KEY has 6 characters; each key has at least 50 random"),
+        ({"SECRET_KEY": SECRET[:49]}, "SECRET_KEY has 49 characters"),
+        ({"SECRET_KEY": "s3cret" * 9}, "SECRET_KEY repeats itself"),
+        ({"SECRET_KEY": "0123456789s3cret" * 4}, "SECRET_KEY repeats itself"),
+        ({"SECRET_KEY": f"django-insecure-{SECRET}"}, "SECRET_KEY begins with django-insecure-"),
+        ({"SECRET_KEY_FALLBACKS": "s3cret"}, "SECRET_KEY_FALLBACKS has 6 characters"),
+        ({"SECRET_KEY_FILE": "/x"}, "SECRET_KEY_FILE holds every key"),
+        ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY_FILE '/nowhere' cannot be"),
+        ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/"}, "SECRET_KEY_FILE '/' cannot be read: Is a di"),
+        (
+            {"SECRET_KEY": "", "SECRET_KEY_FILE": "/dev/null"},
+            "SECRET_KEY_FILE '/dev/null' holds",
+        ),
+        ({"SECURE_PROXY_SSL_HEADER": "X-Forwarded-Proto"}, "SECURE_PROXY_SSL_HEADER is 'X-Forward"),
+        ({"SECURE_PROXY_SSL_HEADER": "HTTP_X: https"}, "SECURE_PROXY_SSL_HEADER is 'HTTP_X: http"),
+        ({"PROXY_COUNT": "one"}, "PROXY_COUNT is 'one'; it is how many proxies"),
+        ({"PROXY_COUNT": "-1"}, "PROXY_COUNT is '-1'"),
+        ({"PROXY_COUNT": ""}, "PROXY_COUNT is ''"),
+        ({"PROXY_ADDRESS_HEADER": "HTTP_X"}, "PROXY_ADDRESS_HEADER is 'HTTP_X'; it is the header"),
+        ({"CSRF_TRUSTED_ORIGINS": "example.org"}, "CSRF_TRUSTED_ORIGINS has 'example.org'; each"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://a.org/"}, "CSRF_TRUSTED_ORIGINS has 'https://a.org/'"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://*"}, "CSRF_TRUSTED_ORIGINS has 'https://*'"),
+        ({"SECURE_SSL_REDIRECT": "301"}, "SECURE_SSL_REDIRECT is '301'; it is true or false"),
+        ({"SECURE_COOKIES": "always"}, "SECURE_COOKIES is 'always'; it is true or false"),
+        ({"SECURE_HSTS_SECONDS": "1y"}, "SECURE_HSTS_SECONDS is '1y'; it is a number of seconds"),
+        ({"SECURE_HSTS_PRELOAD": "true"}, "SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_PRELOA"),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": "true"}, "SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE"),
+        ({"SESSION_IDLE_MINUTES": "0"}, "SESSION_IDLE_MINUTES is '0'; it is a number of minutes"),
+        ({"SESSION_IDLE_MINUTES": "8h"}, "SESSION_IDLE_MINUTES is '8h'"),
+        ({"SIGN_IN_THROTTLE_ADDRESS": "5"}, "SIGN_IN_THROTTLE_ADDRESS is '5'; it is a number of"),
+        ({"SIGN_IN_THROTTLE_NAME_AT_ADDRESS": "0/h"}, "SIGN_IN_THROTTLE_NAME_AT_ADDRESS is '0/h'"),
         ({"PERSONAL_DATA_KEYS": ""}, "PERSONAL_DATA_KEYS is not set"),
         ({"PERSONAL_DATA_KEYS": "c2hvcnQ="}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
         ({"PERSONAL_DATA_KEYS": f"{KEY},no base64"}, "Each of PERSONAL_DATA_KEYS is 32 bytes"),
@@ -172,8 +218,73 @@ def test_hosts_are_named_as_requests_name_them() -> None:
 
 
 def test_a_secret_may_begin_with_any_character() -> None:
-    secret = "$" + "x" * 50
+    secret = f"${SECRET}"
     assert start("SECRET_KEY", **{**NEEDED, "SECRET_KEY": secret}).stdout == f"{secret}\n"
+
+
+def test_older_secrets_are_accepted_behind_the_one_that_signs(tmp_path: Path) -> None:
+    older = [f"{SECRET}{number}" for number in (1, 2)]
+    given = {**NEEDED, "SECRET_KEY_FALLBACKS": ",".join(older)}
+    assert start("SECRET_KEY_FALLBACKS", **given).stdout == f"{older}\n"
+    file = tmp_path / "secret keys"
+    file.write_text(f"{SECRET}\r\n\n  {older[0]}\n{older[1]}")
+    given = {"PERSONAL_DATA_KEYS": KEY, "SECRET_KEY_FILE": str(file)}
+    assert start("SECRET_KEY", **given).stdout == f"{SECRET}\n"
+    assert start("SECRET_KEY_FALLBACKS", **given).stdout == f"{older}\n"
+    file.write_text(f"{SECRET}\n\ns3cret")
+    refused = start("SECRET_KEY", **given)
+    assert "ImproperlyConfigured: SECRET_KEY_FILE, line 3 has 6 characters" in refused.stderr
+    assert "s3cret" not in refused.stderr
+    file.write_bytes(b"\xff" * 60)
+    assert "is not text" in start("SECRET_KEY", **given).stderr
+
+
+def test_on_ones_own_machine_any_secret_will_do() -> None:
+    assert start("SECRET_KEY", DEBUG="true", SECRET_KEY="short").stdout == "short\n"
+    assert start("SECRET_KEY", DEBUG="true").stdout == "insecure-for-development-only\n"
+
+
+def test_nothing_is_believed_of_a_proxy_unless_it_is_set() -> None:
+    for name, default in {
+        "SECURE_PROXY_SSL_HEADER": "None",
+        "PROXY_COUNT": "0",
+        "CSRF_TRUSTED_ORIGINS": "[]",
+        "SECURE_SSL_REDIRECT": "False",
+        "SECURE_HSTS_SECONDS": "0",
+        "SESSION_COOKIE_SECURE": "False",
+    }.items():
+        assert start(name, **NEEDED).stdout == f"{default}\n", name
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        (
+            "SECURE_PROXY_SSL_HEADER",
+            {"SECURE_PROXY_SSL_HEADER": "X-Forwarded-Proto: https"},
+            "('HTTP_X_FORWARDED_PROTO', 'https')",
+        ),
+        ("PROXY_ADDRESS_HEADER", {"PROXY_ADDRESS_HEADER": "X-Real-IP"}, "HTTP_X_REAL_IP"),
+        (
+            "CSRF_TRUSTED_ORIGINS",
+            {"CSRF_TRUSTED_ORIGINS": "https://a.org:8443, https://*.b.org"},
+            "['https://a.org:8443', 'https://*.b.org']",
+        ),
+        ("SESSION_COOKIE_SECURE", {"SECURE_COOKIES": "true"}, "True"),
+        ("CSRF_COOKIE_SECURE", {"SECURE_COOKIES": "true"}, "True"),
+        ("SESSION_IDLE", {"SESSION_IDLE_MINUTES": "30"}, "1800"),
+        ("SESSION_COOKIE_AGE", {"SESSION_IDLE_MINUTES": "30"}, "1980"),
+        (
+            "SIGN_IN_THROTTLES",
+            {"SIGN_IN_THROTTLE_NAME": "", "SIGN_IN_THROTTLE_ADDRESS": "5/min"},
+            "{'address': (5, 60), 'name': None, 'name_at_address': (10, 3600)}",
+        ),
+    ],
+)
+def test_what_is_set_of_proxies_and_sign_in(
+    name: str, given: dict[str, str], expected: str
+) -> None:
+    assert start(name, **NEEDED, **given).stdout == f"{expected}\n"
 
 
 @pytest.mark.django_db

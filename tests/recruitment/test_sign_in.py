@@ -177,3 +177,64 @@ def test_who_may_not_enter_the_admin_is_told_so(ann: UUID, rita: User) -> None:
     page = browser.post(REJECT, rejection(ann))
     assert "You are logged in as rita, who may not see this page." in text_of(page)
     assert CandidateProjection.objects.get().status == "ADDED"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "http:/\\evil.example",
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)//testserver",
+        "data:text/html,x",
+        "http://testserver@evil.example/",
+        "http://testserver.evil.example/",
+        "http:evil.example",
+        "http:///evil.example",
+        " //evil.example",
+        "\t//evil.example",
+        "\x08//evil.example",
+        "/\t/evil.example",
+        "http://[::1",
+        "ftp://testserver/",
+        "",
+    ],
+)
+def test_a_next_to_elsewhere_ends_at_the_start_page(rita: User, elsewhere: str) -> None:
+    login = {"username": "rita", "password": PASSWORD}
+    browser = Browser()
+    page = browser.get("/admin/login/", {"next": elsewhere})
+    assert fields_of(page).get("next") == ""
+    by_field = browser.post("/admin/login/", {**login, "next": elsewhere}, follow=True)
+    assert (by_field.status_code, by_field.redirect_chain) == (200, [("/admin/", 302)])
+    by_address = Browser().post(
+        "/admin/login/", login, query_params={"next": elsewhere}, follow=True
+    )
+    assert (by_address.status_code, by_address.redirect_chain) == (200, [("/admin/", 302)])
+    browser.force_login(rita)
+    out = browser.post("/admin/logout/", {"next": elsewhere})
+    assert "evil" not in out.get("Location", "")
+
+
+def test_a_next_of_ours_is_where_a_login_leads(rita: User) -> None:
+    here = "/admin/candidates/candidateprojection/?q=Ann%20Lee"
+    login = {"username": "rita", "password": PASSWORD, "next": here}
+    assert Browser().get(here)["Location"].startswith("/admin/login/?next=/admin/candidates/")
+    assert Browser().post("/admin/login/", login)["Location"] == here
+
+
+def test_a_form_from_a_trusted_origin_is_kept(ann: UUID, rita: User, settings: Any) -> None:
+    """Where a proxy does not pass its own name on."""
+    settings.CSRF_TRUSTED_ORIGINS = ["https://tracker.example.org", "https://*.example.net"]
+    for origin in ("https://tracker.example.org", "https://a.example.net"):
+        browser = Browser(enforce_csrf_checks=True)
+        page = browser.post(REJECT, rejection(ann), headers={"Origin": origin})
+        assert fields_of(page)["kept"]
+    for origin in ("http://tracker.example.org", "https://example.org", "https://evil.example"):
+        browser = Browser(enforce_csrf_checks=True)
+        page = browser.post(REJECT, rejection(ann), headers={"Origin": origin})
+        assert "kept" not in fields_of(page)

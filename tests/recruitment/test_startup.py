@@ -19,7 +19,7 @@ from tests.databases import database_url
 
 ROOT = Path(__file__).parent.parent.parent
 NEEDED = {
-    "SECRET_KEY": "x" * 50,
+    "SECRET_KEY": "One-Secret_for.tests" * 3 + "!",
     "PERSONAL_DATA_KEYS": "b25seSBmb3IgdGVzdHMgb25seSBmb3IgdGVzdHMgMTI=",
 }
 BUS = {"EVENT_DELIVERY": "bus", "EVENT_BUS_URL": "amqp://127.0.0.1"}
