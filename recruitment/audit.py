@@ -51,7 +51,9 @@ def audit(action: str, **facts: object) -> None:
 
 def fields(**facts: object) -> str:
     """`key="value"` of each, as JSON writes a text: no value begins another line or key."""
-    return " ".join(f"{name}={json.dumps(str(value))}" for name, value in facts.items())
+    texts = {name: json.dumps(str(value)) for name, value in facts.items()}
+    # What follows a question mark is cut off every line, since it may be a query string.
+    return " ".join(f"{name}={text}" for name, text in texts.items()).replace("?", r"\u003f")
 
 
 def _actor() -> tuple[str, str]:

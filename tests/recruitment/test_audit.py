@@ -187,9 +187,9 @@ def test_what_was_rolled_back_is_not_said(ann: User, said: Said) -> None:
 
 
 def test_no_value_begins_another_line_or_key(said: Said) -> None:
-    audit("user_created", user='a" b\n2026 user_created by="root"')
+    audit("user_created", user='a?" b\n2026 user_created by="root"')
     assert said() == [
-        f'user_created {ME} user="a\\" b\\n2026 user_created by=\\"root\\""',
+        f'user_created {ME} user="a\\u003f\\" b\\n2026 user_created by=\\"root\\""',
     ]
 
 
