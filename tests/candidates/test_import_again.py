@@ -32,12 +32,13 @@ from candidates.models import CandidateProjection, ImportedRow
 from eventstore import wiring as eventstore
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import WaitingMessage
+from eventstore.infrastructure.keys import Keyring
 from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.models import StorageEvent, WrappedSecret
 from tests.factories import add
 from tests.given import given
 from tests.threads import together
-from tests.wrapping_keys import wrapping_keys
+from tests.wrapping_keys import fingerprint, put_in_place_of, wrapping_keys
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -464,6 +465,29 @@ def test_without_the_key_of_the_secret_nothing_is_imported(
         pytest.raises(CommandError, match="no wrapping key"),
     ):
         importing(JANUARY, dry_run=dry_run)
+    assert StorageEvent.objects.count() == 1
+
+
+def test_a_key_that_was_not_adopted_imports_nothing(importing: Importing) -> None:
+    with (
+        wrapping_keys(1, adopted=False),
+        pytest.raises(CommandError, match="has never been adopted for this log"),
+    ):
+        importing(JANUARY)
+    assert not StorageEvent.objects.exists()
+    assert not WrappedSecret.objects.exists()
+
+
+def test_where_a_streams_key_is_missing_the_import_breaks_off(importing: Importing) -> None:
+    noting = {"command": "reject", "reason": "other", "note": "name"}
+    commands = {**MAP["commands"], "rejected": noting}
+    importing.map_file.write_text(json.dumps({**MAP, "commands": commands}))
+    with wrapping_keys(2):
+        importing([ANN])
+    id = HistoryMap.parse(MAP).candidate_id("1")
+    put_in_place_of(id, Keyring([bytes([1]) * 32]).new_key(id)[1])
+    with wrapping_keys(2), pytest.raises(CommandError, match=f"key {fingerprint(1)} is configured"):
+        importing([FEBRUARY[1].replace("2,", "1,", 1)])
     assert StorageEvent.objects.count() == 1
 
 

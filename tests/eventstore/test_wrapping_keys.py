@@ -1,5 +1,6 @@
 """Only a wrapping key that was adopted writes, and one that is needed is missed at once."""
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from eventstore.infrastructure.key_checks import KeyChecks
 from eventstore.infrastructure.keys import Keyring
 from eventstore.models import Fingerprint, KeyCheck, StorageEvent, StreamKey, WrappedSecret
 from eventstore.wiring import event_store, secret
+from tests import processes
 from tests.browser import Browser, text_of
 from tests.factories import add, added, invited, noted
 from tests.given import given
@@ -203,6 +205,19 @@ def test_a_needed_key_is_missed_by_whoever_asks(client: Client, what: str) -> No
         assert problems(client) == []
         call_command("check", databases=["default"], fail_level="WARNING")
         call_command("eventstore_status", stdout=io.StringIO())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_web_process_that_starts_says_which_key_it_lacks_and_serves() -> None:
+    with wrapping_keys(1):
+        stored()
+    with wrapping_keys(2):
+        environment = {"PERSONAL_DATA_KEYS": base64.b64encode(key(2)).decode()}
+        code = "import recruitment.wsgi; print('serving')"
+        with processes.running("-c", code, **environment) as process:
+            out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "serving\n")
+    assert f"The wrapping key {fingerprint(1)} is not configured" in errors
 
 
 def test_a_key_that_may_not_write_is_a_problem_where_commands_are_taken(client: Client) -> None:
