@@ -1,5 +1,9 @@
 """The database that the tests run on, as processes of their own and clean-ups need it."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 from django.core.management import call_command
@@ -16,6 +20,27 @@ def database_url(name: str | None = None) -> str:
         return f"sqlite:///{database}"
     login = f"{settings['USER']}:{quote(settings['PASSWORD'])}"
     return f"postgres://{login}@{settings['HOST']}:{settings['PORT']}/{database}"
+
+
+@contextmanager
+def moved_to(path: Path) -> Iterator[Path]:
+    """On SQLite this process works on a copy of the test database there, within the block.
+
+    Its positions begin with 1, as long as the log is empty.
+    """
+    test_database = connection.settings_dict["NAME"]
+    connection.ensure_connection()
+    with closing(sqlite3.connect(path)) as copy:
+        connection.connection.backup(copy)
+        copy.execute("DELETE FROM sqlite_sequence")
+        copy.commit()
+    connection.close()
+    connection.settings_dict["NAME"] = str(path)
+    try:
+        yield path
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = test_database
 
 
 def empty_database(alias: str = DEFAULT_DB_ALIAS) -> None:

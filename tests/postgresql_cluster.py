@@ -20,25 +20,30 @@ class Cluster:
 
     def __init__(self, programs: Path, home: Path) -> None:
         self._programs = programs
-        self._home = home
+        self.home = home
         self.port = _free_port()
 
-    def create(self, *settings: str) -> None:
-        """`settings` are lines of postgresql.conf."""
-        data = self._home / "data"
-        self._run("initdb", "--auth=trust", "--username=recruitment", "--no-sync", "-D", str(data))
+    def create(self, *settings: str, base: Path | None = None) -> None:
+        """`settings` are lines of postgresql.conf; `base` a base backup, which it recovers from."""
+        data = self.home / "data"
+        if base is None:
+            login = ("--auth=trust", "--username=recruitment")
+            self.run("initdb", *login, "--no-sync", "-D", str(data))
+        else:
+            self.run("/bin/cp", "-a", str(base), str(data))
+            self.run("/bin/touch", str(data / "recovery.signal"))
         place = [f"port = {self.port}", "listen_addresses = '127.0.0.1'", "fsync = off"]
-        place.append(f"unix_socket_directories = '{self._home}'")
+        place.append(f"unix_socket_directories = '{self.home}'")
         with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write("\n".join([*place, *settings, ""]))
 
     def start(self) -> None:
         """Returns once it answers."""
-        log = str(self._home / "log")
-        self._run("pg_ctl", "start", "--wait", "-D", str(self._home / "data"), "-l", log)
+        log = str(self.home / "log")
+        self.run("pg_ctl", "start", "--wait", "-D", str(self.home / "data"), "-l", log)
 
     def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--mode=immediate", "-D", str(self._home / "data"))
+        self.run("pg_ctl", "stop", "--mode=immediate", "-D", str(self.home / "data"))
 
     def url(self, database: str) -> str:
         return f"postgres://recruitment@127.0.0.1:{self.port}/{database}"
@@ -47,15 +52,16 @@ class Cluster:
         """Runs each statement by itself; returns the rows, columns separated by `|`."""
         commands = [part for statement in statements for part in ("-c", statement)]
         options = ("--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1")
-        return self._run("psql", self.url(database), *options, *commands).splitlines()
+        return self.run("psql", self.url(database), *options, *commands).splitlines()
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str) -> str:
+        """Runs one of the server's programs, as the server's owner and in its home."""
         # A server that lives on holds on to what it was given to print to.
         with tempfile.TemporaryFile("w+") as out:
             subprocess.run(
                 [self._programs / program, *arguments],
                 user=OWNER,
-                cwd=self._home,
+                cwd=self.home,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 check=True,
@@ -66,8 +72,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*settings: str) -> Iterator[Cluster]:
-    """Made, started, and thrown away at the end of the block. Skips where there is no server."""
+def cluster(*settings: str, base: Path | None = None) -> Iterator[Cluster]:
+    """Made, started, and thrown away at the end of the block. Skips where there is no server.
+
+    See `Cluster.create`.
+    """
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     initdb = str(found[-1]) if found else shutil.which("initdb")
     require("postgresql", reachable=initdb is not None)
@@ -78,7 +87,7 @@ def cluster(*settings: str) -> Iterator[Cluster]:
         if OWNER:
             shutil.chown(home, OWNER)
         server = Cluster(Path(initdb).parent, home)
-        server.create(*settings)
+        server.create(*settings, base=base)
         server.start()
         try:
             yield server

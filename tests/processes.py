@@ -18,7 +18,7 @@ import os, sys, time
 import django
 django.setup()
 """
-_BEGIN = f"""{SETUP}
+BEGIN = f"""{SETUP}
 def reach(*_, **__):
     print({REACHED!r}, flush=True)
     time.sleep(600)
@@ -58,7 +58,7 @@ def running(*command: str, **environment: str) -> Iterator["subprocess.Popen[str
 
 def run(code: str, **environment: str) -> str:
     """What the code prints; it has Django set up."""
-    with running("-c", _BEGIN + code, **environment) as process:
+    with running("-c", BEGIN + code, **environment) as process:
         out, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     return out
@@ -66,7 +66,7 @@ def run(code: str, **environment: str) -> str:
 
 def killed(code: str, **environment: str) -> None:
     """Run the code until it calls `reach()`, and kill it there as a power cut would."""
-    with running("-c", _BEGIN + code, **environment) as process:
+    with running("-c", BEGIN + code, **environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.send_signal(signal.SIGKILL)
