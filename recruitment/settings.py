@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -54,7 +55,7 @@ SECRET_KEY, *SECRET_KEY_FALLBACKS = security.secret_keys(
     debug=DEBUG,
 )
 # Newest first: it encrypts, all of them decrypt. `eventstore.infrastructure.keys` wraps with them.
-PERSONAL_DATA_KEYS: list[bytes] = wrapping_keys(
+PERSONAL_DATA_KEYS: Sequence[bytes] = wrapping_keys(
     keys=env.str("PERSONAL_DATA_KEYS", default=""),
     file=env.str("PERSONAL_DATA_KEYS_FILE", default=""),
     command=env.str("PERSONAL_DATA_KEYS_COMMAND", default=""),

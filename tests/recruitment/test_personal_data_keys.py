@@ -3,10 +3,12 @@
 import base64
 import io
 import os
+import secrets
 import shlex
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,10 @@ A, B = (base64.b64encode(key(value)).decode() for value in (1, 2))
 
 
 def of_file(path: Path) -> list[bytes]:
-    return wrapping_keys(keys="", file=str(path), command="")
+    return list(wrapping_keys(keys="", file=str(path), command=""))
 
 
-def of_command(*words: str) -> list[bytes]:
+def of_command(*words: str) -> Sequence[bytes]:
     return wrapping_keys(keys="", file="", command=shlex.join(words))
 
 
@@ -37,6 +39,28 @@ def test_keys_come_from_one_place_the_newest_first(tmp_path: Path) -> None:
     assert of_file(path) == [key(2), key(1)]
     assert of_command("cat", str(path)) == [key(2), key(1)]
     assert wrapping_keys(keys="", file="", command="") == []
+
+
+def test_a_file_that_has_changed_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(personal_data_keys, "LOOK", 0)
+    path = tmp_path / "keys"
+    path.write_text(A)
+    keys = wrapping_keys(keys="", file=str(path), command="")
+    assert (keys[0], len(keys), tuple(keys)) == (key(1), 1, (key(1),))
+    call_command("new_key", str(path), "--add", stderr=io.StringIO())
+    assert len(keys) == 2
+    for spoilt in ("", "secret"):
+        path.write_text(spoilt)
+        assert len(keys) == 2
+    path.unlink()
+    assert keys[0] == key(1)
+    assert "stay what they were" in caplog.text
+    assert "secret" not in caplog.text
+    (tmp_path / "next").write_text(f"{B}\n{A}\n")
+    (tmp_path / "next").rename(path)
+    assert list(keys) == [key(2), key(1)]
 
 
 def test_two_places_are_refused(tmp_path: Path) -> None:
@@ -110,7 +134,7 @@ def test_a_key_is_made_before_there_are_settings_and_then_serves(tmp_path: Path)
         "--no-imports",
         "-c",
         "from django.conf import settings; print(len(settings.PERSONAL_DATA_KEYS))",
-        SECRET_KEY="x" * 60,
+        SECRET_KEY=secrets.token_urlsafe(50),
         PERSONAL_DATA_KEYS_FILE=str(path),
     )
     assert shown.stdout == "1\n", shown.stderr
