@@ -288,9 +288,48 @@ TEMPLATES = [
 ]
 
 
+def seconds(name: str, *, default: int, least: int = 1) -> int:
+    text = env.str(name, default=str(default))
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) < least:
+        raise ImproperlyConfigured(
+            f"{name} is {text!r}; it is a number of seconds from {least} to 99999."
+        )
+    return int(text)
+
+
+def pool_size(text: str) -> int:
+    if not re.fullmatch("[0-9]{0,4}", text):
+        raise ImproperlyConfigured(
+            f"DATABASE_POOL is {text!r}; it is the number of connections that a web process keeps "
+            "for its threads at most."
+        )
+    return int(text or 0)
+
+
+# For a connection to be made, and for an answer before it is asked whether the server is frozen.
+# The driver takes no less than two.
+DATABASE_CONNECT_TIMEOUT = seconds("DATABASE_CONNECT_TIMEOUT", default=5, least=2)
+# Of a statement in a web process; 0 is no limit. Commands such as migrate and replay have none.
+DATABASE_STATEMENT_TIMEOUT = seconds("DATABASE_STATEMENT_TIMEOUT", default=20, least=0)
+# For a lock that somebody else holds, in web processes, follow, publish and consume.
+DATABASE_LOCK_TIMEOUT = seconds("DATABASE_LOCK_TIMEOUT", default=10)
+# Connections of a web process; 0 is no pool: each thread has one of its own.
+DATABASE_POOL = pool_size(env.str("DATABASE_POOL", default=""))
+
+
 def database(url: dict[str, Any]) -> dict[str, Any]:
     """What the event store needs from each database, on top of where it is."""
     engine = url.get("ENGINE", "no database")
+    age = url.get("CONN_MAX_AGE", 60)
+    if age is not None and (not isinstance(age, int) or age < 0):
+        raise ImproperlyConfigured(
+            f"DATABASE_URL states conn_max_age={age}; it is a number of seconds, or None for ever."
+        )
+    if DATABASE_POOL and ("CONN_MAX_AGE" in url or "postgresql" not in engine):
+        raise ImproperlyConfigured(
+            "DATABASE_POOL is for PostgreSQL, and keeps its connections by itself: leave "
+            "conn_max_age out of DATABASE_URL."
+        )
     # Connections are kept for a minute, if the address does not say for how long. In each request
     # the first use of one asks whether it still serves.
     url = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | url
@@ -300,7 +339,8 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
             "ENGINE": "recruitment.sqlite",
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
+                # Longer than on PostgreSQL: here every writer waits for every other.
+                "timeout": seconds("DATABASE_LOCK_TIMEOUT", default=20),
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
                 "factory": PrivateConnection,
             },
@@ -309,12 +349,24 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
         # Without a threshold Django keeps the driver from preparing any statement. The planner's
         # own price of a page is that of a turning disk: with it, lists walk past a hundred
         # thousand rows rather than look up the few that an index knows.
-        options = {"prepare_threshold": 0, "options": "-c random_page_cost=1.1"}
+        options = {
+            "prepare_threshold": 0,
+            "options": "-c random_page_cost=1.1",
+            "connect_timeout": DATABASE_CONNECT_TIMEOUT,
+            # A machine that is gone without a word is noticed while nothing is asked of it, too.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        }
         if not url.get("NAME") and "service" not in url.get("OPTIONS", {}):
             raise ImproperlyConfigured(
                 "DATABASE_URL names no database of the server (postgres://user:password@host/name)."
             )
-        return url | {"OPTIONS": {**options, **url.get("OPTIONS", {})}}
+        return url | {
+            "ENGINE": "recruitment.postgresql",
+            "OPTIONS": {**options, **url.get("OPTIONS", {})},
+        }
     raise ImproperlyConfigured(
         f"DATABASE_URL names {engine}; the event store runs on PostgreSQL "
         "(postgres://user:password@host:port/name) and SQLite (sqlite:///path)."

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.backends import require
@@ -21,7 +22,7 @@ class Cluster:
     def __init__(self, programs: Path, home: Path) -> None:
         self._programs = programs
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
 
     def create(self, *settings: str, base: Path | None = None) -> None:
         """`settings` are lines of postgresql.conf; `base` a base backup, which it recovers from."""
@@ -44,6 +45,29 @@ class Cluster:
 
     def stop(self) -> None:
         self.run("pg_ctl", "stop", "--mode=immediate", "-D", str(self.home / "data"))
+
+    def restart(self) -> None:
+        """As after a crash: whoever is connected is cut off."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connections stay open, also new ones, and no process of the server does anything."""
+        pids = self._processes()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        first = int((self.home / "data" / "postmaster.pid").read_text().splitlines()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return [first, *map(int, children)]
 
     def url(self, database: str) -> str:
         return f"postgres://recruitment@127.0.0.1:{self.port}/{database}"
@@ -97,7 +121,7 @@ def cluster(*settings: str, base: Path | None = None) -> Iterator[Cluster]:
         shutil.rmtree(home)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

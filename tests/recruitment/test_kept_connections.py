@@ -206,11 +206,10 @@ def test_what_a_migration_adds_is_seen_by_a_kept_connection(tmp_path: Path) -> N
     own.close()
 
 
-@pytest.mark.parametrize("module", ["wsgi", "asgi"])
-def test_a_server_that_has_loaded_the_application_holds_no_connection(module: str) -> None:
+def test_a_server_that_has_loaded_the_application_holds_no_connection() -> None:
     """A worker that is forked then would share it with the others."""
     code = (
-        f"import recruitment.{module}; from django.db import connection; "
+        "import recruitment.wsgi; from django.db import connection; "
         "print(connection.connection, connection.settings_dict['CONN_MAX_AGE'])"
     )
     shown = subprocess.run(
@@ -221,4 +220,4 @@ def test_a_server_that_has_loaded_the_application_holds_no_connection(module: st
         capture_output=True,
         text=True,
     )
-    assert shown.stdout == f"None {0 if module == 'asgi' else 60}\n"
+    assert shown.stdout == "None 60\n"

@@ -53,6 +53,10 @@ def start(name: str = "SCORE_THRESHOLD", **environment: str) -> "subprocess.Comp
         "SIGN_IN_THROTTLE_ADDRESS",
         "SIGN_IN_THROTTLE_NAME",
         "SIGN_IN_THROTTLE_NAME_AT_ADDRESS",
+        "DATABASE_CONNECT_TIMEOUT",
+        "DATABASE_STATEMENT_TIMEOUT",
+        "DATABASE_LOCK_TIMEOUT",
+        "DATABASE_POOL",
     }
     kept = {key: value for key, value in os.environ.items() if key not in ours}
     code = f"from django.conf import settings; print(settings.{name})"
@@ -170,6 +174,20 @@ def test_a_broker_may_be_named_in_every_form_that_its_client_takes() -> None:
         ({"DATABASE_URL": "mysql://host/name"}, "DATABASE_URL names django.db.backends.mysql"),
         ({"DATABASE_URL": "name"}, "DATABASE_URL names no database"),
         ({"DATABASE_URL": ""}, "DATABASE_URL names no database"),
+        (
+            {"DATABASE_URL": "postgres://u:s3cret@host/name?conn_max_age=long"},
+            "DATABASE_URL states conn_max_age=long; it is a number of seconds",
+        ),
+        ({"DATABASE_URL": "sqlite:////db?conn_max_age=-1"}, "DATABASE_URL states conn_max_age=-1"),
+        (
+            {"DATABASE_URL": "postgres://host/name?conn_max_age=9", "DATABASE_POOL": "4"},
+            "DATABASE_POOL is for PostgreSQL, and keeps its connections by itself",
+        ),
+        ({"DATABASE_URL": "sqlite:////db", "DATABASE_POOL": "4"}, "DATABASE_POOL is for Postgr"),
+        ({"DATABASE_POOL": "many"}, "DATABASE_POOL is 'many'; it is the number of connections"),
+        ({"DATABASE_CONNECT_TIMEOUT": "1"}, "DATABASE_CONNECT_TIMEOUT is '1'; it is a number of"),
+        ({"DATABASE_LOCK_TIMEOUT": "0"}, "DATABASE_LOCK_TIMEOUT is '0'"),
+        ({"DATABASE_STATEMENT_TIMEOUT": "1.5"}, "DATABASE_STATEMENT_TIMEOUT is '1.5'"),
         ({"API_THROTTLE_READ": "100"}, "API_THROTTLE_READ is '100'; it is a number of calls per"),
         ({"API_THROTTLE_COMMAND": "0/min"}, "API_THROTTLE_COMMAND is '0/min'"),
         ({"API_THROTTLE_COMMAND": "1.5/min"}, "API_THROTTLE_COMMAND is '1.5/min'"),
@@ -285,6 +303,40 @@ def test_what_is_set_of_proxies_and_sign_in(
     name: str, given: dict[str, str], expected: str
 ) -> None:
     assert start(name, **NEEDED, **given).stdout == f"{expected}\n"
+
+
+OPTIONS = "DATABASES['default']['OPTIONS']"
+
+
+def test_limits_of_time_are_told_to_the_database() -> None:
+    postgres = {**NEEDED, "DATABASE_URL": "postgres://host/name"}
+    assert start(f"{OPTIONS}['connect_timeout']", **postgres).stdout == "5\n"
+    stated = start(f"{OPTIONS}['connect_timeout']", **postgres, DATABASE_CONNECT_TIMEOUT="9")
+    assert stated.stdout == "9\n"
+    assert start(f"{OPTIONS}['tcp_user_timeout']", **postgres).stdout == "30000\n"
+    # Not in every process: see `test_web_processes_limit_statements_and_locks`.
+    assert "timeout" not in start(f"{OPTIONS}['options']", **postgres).stdout
+    sqlite = {**NEEDED, "DATABASE_URL": "sqlite:////db"}
+    assert start(f"{OPTIONS}['timeout']", **sqlite).stdout == "20\n"
+    assert start(f"{OPTIONS}['timeout']", **sqlite, DATABASE_LOCK_TIMEOUT="3").stdout == "3\n"
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        ("", "-c statement_timeout=20000 -c lock_timeout=10000 -c random_page_cost=1.1"),
+        (
+            "?options=-c%20statement_timeout%3D0",
+            "-c lock_timeout=10000 -c statement_timeout=0",
+        ),
+    ],
+)
+def test_web_processes_limit_statements_and_locks(stated: str, expected: str) -> None:
+    url = f"postgres://127.0.0.1:1/name{stated}"
+    served = (
+        f"WSGI_APPLICATION and __import__('recruitment.wsgi') and settings.{OPTIONS}['options']"
+    )
+    assert start(served, **NEEDED, DATABASE_URL=url).stdout == f"{expected}\n"
 
 
 @pytest.mark.django_db
