@@ -1,6 +1,7 @@
 """Every failure under /api/ becomes application/problem+json (RFC 9457), here and nowhere else."""
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from http import HTTPStatus
@@ -8,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
@@ -30,6 +32,7 @@ from eventstore.domain.exceptions import (
     StaleVersion,
     UndecodableEvent,
 )
+from eventstore.infrastructure.outages import Outage, outage_of, reason_of
 from recruitment.problem import title
 
 logger = logging.getLogger(__name__)
@@ -76,9 +79,25 @@ class Refusal(APIException):
         self.wait = RETRY_AFTER if self.status_code == HTTPStatus.SERVICE_UNAVAILABLE else None
 
 
+class Unavailable(APIException):
+    """The database is away, full, busy or read-only: the same call may do later."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = Outage.AWAY.code
+
+    def __init__(self, outage: Outage) -> None:
+        super().__init__(detail=outage.text, code=outage.code)
+        self.wait = outage.retry_after
+
+
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's EXCEPTION_HANDLER. None, for what is nobody's fault but ours, leads to a 500."""
-    raised = Refusal(error) if isinstance(error, _TRANSLATED) else error
+    raised = error
+    if isinstance(error, _TRANSLATED):
+        raised = Refusal(error)
+    elif outage := outage_of(error):
+        raised = Unavailable(outage)
+        logger.error("%s (%s)", outage.text, reason_of(error))
     if isinstance(error, (KeyFault, UndecodableEvent)):
         logger.error("%s", error)
     response = exception_handler(raised, context)
@@ -173,9 +192,26 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Called while the error is handled. Says 503 where the database is what fails."""
+    error = sys.exception()
+    if outage := outage_of(error) if error else None:
+        return _unavailable(request, outage)
     if not in_api(request):
         return defaults.server_error(request)
     return _response(500, code="internal_error", detail="Something failed here; it was logged.")
+
+
+def _unavailable(request: HttpRequest, outage: Outage) -> HttpResponse:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    if in_api(request):
+        response = _response(status, code=outage.code, detail=outage.text)
+    else:
+        # Without the request: who asks is not to be had from the database now.
+        context = {"text": outage.text, "sent": request.method == "POST"}
+        page = render_to_string("recruitment/unavailable.html", context)
+        response = HttpResponse(page, status=status)
+    response["Retry-After"] = str(outage.retry_after)
+    return response
 
 
 def in_api(request: HttpRequest) -> bool:

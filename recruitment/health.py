@@ -14,8 +14,13 @@ from django.views.decorators.http import require_safe
 
 from eventstore import wiring
 from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.infrastructure.outages import Outage
+from recruitment import bounded
 
 logger = logging.getLogger(__name__)
+PATIENCE = 1.5
+"""Seconds for all that is looked at: an answer within two is a promise."""
+NO_ANSWER = Outage.AWAY.text
 
 
 @never_cache
@@ -27,14 +32,17 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200, or 503 with what is in the way. A handful of small queries.
+    """200, or 503 with what is in the way. A handful of small queries, answered in two seconds.
 
     With `?projections=1` also what keeps read models, here or behind a broker, from showing what
     the log says.
     """
-    problems = _problems()
-    if not problems and request.GET.get("projections") == "1":
-        problems = _projection_problems()
+    look = _all_problems if request.GET.get("projections") == "1" else _problems
+    try:
+        problems = bounded.ask(look, seconds=PATIENCE)
+    except bounded.NoAnswer:
+        logger.error("The database has not answered within %.1f s.", PATIENCE)
+        problems = [NO_ANSWER]
     return JsonResponse(
         {"ready": not problems, "problems": problems}, status=503 if problems else 200
     )
@@ -51,12 +59,16 @@ def _problems() -> list[str]:
         return [str(error)]
     except Error:
         # Its text may name hosts and users: for who reads the log, not for who may ask this.
-        logger.exception("The database does not answer.")
-        return ["The database does not answer."]
+        logger.exception(NO_ANSWER)
+        return [NO_ANSWER]
     if unapplied := _newest_migrations() - applied.keys():
         names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
         return [*problems, f"Migrations are not applied: {names}."]
     return problems + wiring.key_troubles()
+
+
+def _all_problems() -> list[str]:
+    return _problems() or _projection_problems()
 
 
 def _projection_problems() -> list[str]:
@@ -65,6 +77,9 @@ def _projection_problems() -> list[str]:
         publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
     except (CursorBeyondLog, UnsafeLogRead) as error:
         return [str(error)]
+    except Error:
+        logger.exception(NO_ANSWER)
+        return [NO_ANSWER]
     troubles = [trouble for status in statuses for trouble in status.troubles(now)]
     troubles += publisher.troubles(now) if publisher else ()
     troubles += consumer.troubles(now) if consumer else ()

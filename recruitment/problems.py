@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventstore.infrastructure.outages import Outage
 from recruitment.errors import CONTENT_TYPE, problem
 from recruitment.problem import MEMBERS, PROBLEM, VALUE, title
 
@@ -118,6 +119,11 @@ _KEY_FAULTS: Sequence[Mapping[str, Any]] = [
         "reason": "no wrapping key 1a2b3c4d is configured",
     },
 ]
+
+_UNAVAILABLE: Sequence[Mapping[str, Any]] = [
+    {"code": outage.code, "detail": outage.text} for outage in Outage
+]
+_OR_LATER = "Or its database is away, full, busy or read-only: the same call may do later."
 
 PROBLEMS: Mapping[str, Problem] = {
     "BadRequest": Problem(
@@ -408,17 +414,23 @@ PROBLEMS: Mapping[str, Problem] = {
         status=503,
         description="This system takes no commands, or not at the moment; or an event of the "
         "candidate cannot be read by its code, which has to be mended or is older than the event; "
-        "or a wrapping key is missing, or may not write.",
+        "or a wrapping key is missing, or may not write. " + _OR_LATER,
         headers={"Retry-After": _RETRY_AFTER},
-        examples=[_READ_ONLY, *_KEY_FAULTS, *_UNREADABLE],
+        examples=[_READ_ONLY, *_KEY_FAULTS, *_UNREADABLE, *_UNAVAILABLE],
     ),
     "Unreadable": Problem(
         status=503,
         description="An event that was asked for cannot be read by the code of this system, which "
         "has to be mended or is older than the event, or its wrapping key is missing. Nothing is "
-        "lost.",
+        "lost. " + _OR_LATER,
         headers={"Retry-After": _RETRY_AFTER},
-        examples=_UNREADABLE,
+        examples=[*_UNREADABLE, *_UNAVAILABLE],
+    ),
+    "Unavailable": Problem(
+        status=503,
+        description="The database is away, full, busy or read-only: the same call may do later.",
+        headers={"Retry-After": _RETRY_AFTER},
+        examples=_UNAVAILABLE,
     ),
 }
 

@@ -21,6 +21,7 @@ _EVERY = {
     "BodyTooLarge",
     "Throttled",
     "InternalError",
+    "Unavailable",
 }
 _WITH_BODY = {"RuleRefused", "LengthRequired", "UnsupportedMediaType", "KeyReused", "ReadOnly"}
 _WITH_VERSION = {"StaleVersion", "VersionRequired"}

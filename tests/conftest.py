@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -9,9 +9,12 @@ from hypothesis import settings as hypothesis
 from rest_framework.test import APIClient
 
 from eventstore import wiring
+from recruitment import bounded
 from tests.browser import Browser, Committing
 from tests.databases import empty_database
 from tests.scenario import Scenario
+
+T = TypeVar("T")
 
 
 def _fixture_teardown(self: TransactionTestCase) -> None:
@@ -30,6 +33,16 @@ hypothesis.load_profile("repeatable")
 def _no_repair_on_the_side() -> None:
     """A thread that goes on into the next test finds an empty database, or none at all."""
     wiring.repair_once.start = lambda: None  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _health_is_asked_in_the_test_itself() -> None:
+    """A thread with a connection of its own does not see what a test has not committed."""
+    bounded.ask = _asked_here
+
+
+def _asked_here(act: Callable[[], T], *, seconds: float) -> T:
+    return act()
 
 
 @pytest.fixture

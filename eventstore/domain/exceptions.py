@@ -412,6 +412,13 @@ class UnsafeLogRead(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
+class ReadOnlyDatabase(UnsafeLogRead):
+    """The log was asked for on a standby, which does not know who is appending."""
+
+    reason: str = "this is a standby, which does not know who is appending."
+
+
+@dataclass(eq=False, kw_only=True)
 class ReplayRunning(Exception):
     """Another replay is at work: there is one at a time."""
 

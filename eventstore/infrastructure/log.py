@@ -38,7 +38,7 @@ from datetime import datetime, timedelta
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.domain.exceptions import CursorBeyondLog, ReadOnlyDatabase, UnsafeLogRead
 from eventstore.infrastructure.driver import TABLE, Stored, driver_of
 
 
@@ -240,7 +240,7 @@ def _state(connection: BaseDatabaseWrapper) -> tuple[int, int]:
         cursor.execute(_STATE)
         last_number, last_position, standby, isolation, appended = cursor.fetchone()
     if standby:
-        raise UnsafeLogRead(reason="this is a standby, which does not know who is appending.")
+        raise ReadOnlyDatabase
     if isolation != "read committed":
         raise UnsafeLogRead(reason=f"a transaction in {isolation} sees an older log than it asks.")
     if appended:

@@ -24,8 +24,9 @@ class PrivateConnection(sqlite3.Connection):
             try:
                 make(name)
             except OSError as error:
-                told = f"unable to open database file: {error.strerror}"
-                raise sqlite3.OperationalError(told) from error
+                told = sqlite3.OperationalError(f"unable to open database file: {error.strerror}")
+                told.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+                raise told from error
         super().__init__(database, *args, **kwargs)
 
 

@@ -8,6 +8,7 @@ from rest_framework.exceptions import APIException
 
 import candidates.api.views  # so that its errors are known
 from eventstore.domain.exceptions import DomainError, KeyFault, UndecodableEvent
+from eventstore.infrastructure.outages import Outage
 from recruitment import errors
 from recruitment.access import MissingScope
 from recruitment.models import Scope
@@ -41,7 +42,9 @@ def problem_codes() -> set[str]:
     scopes = {str(MissingScope(scope).get_codes()) for scope in Scope}
     unreadable = {cls.code for cls in {UndecodableEvent} | descendants(UndecodableEvent)}
     unreadable |= {cls.code for cls in descendants(KeyFault)}
-    return by_the_framework | written | scopes | unreadable | {cls.code for cls in refusals()}
+    outages = {outage.code for outage in Outage}
+    refused = {cls.code for cls in refusals()}
+    return by_the_framework | written | scopes | unreadable | outages | refused
 
 
 def field_codes() -> set[str]:
