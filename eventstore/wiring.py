@@ -15,8 +15,10 @@ from django.db import (
     DEFAULT_DB_ALIAS,
     DatabaseError,
     InterfaceError,
+    InternalError,
     OperationalError,
     connection,
+    connections,
     models,
     transaction,
 )
@@ -37,6 +39,7 @@ from eventstore.application.intake import Intake
 from eventstore.application.lost_keys import LostKey
 from eventstore.application.lost_keys import NotLost as NotLost
 from eventstore.application.naming import check_projection
+from eventstore.application.outages import Obstacle, Stop, UntilStopped
 from eventstore.application.ports import (
     Checkpoint,
     Checkpoints,
@@ -90,6 +93,7 @@ from eventstore.infrastructure.keys import KeyUnavailable as KeyUnavailable
 from eventstore.infrastructure.keys import WrappingKeyMissing as WrappingKeyMissing
 from eventstore.infrastructure.lag import publisher_status as _publisher_status
 from eventstore.infrastructure.lag import statuses
+from eventstore.infrastructure.limits import limit
 from eventstore.infrastructure.log import Holder as Holder
 from eventstore.infrastructure.log import LogStatus as LogStatus
 from eventstore.infrastructure.log import log_status as log_status
@@ -104,6 +108,7 @@ from eventstore.infrastructure.messaging.local import (
     OnCommitPublisher,
 )
 from eventstore.infrastructure.messaging.message import cloud_event, decode, encode, redacted
+from eventstore.infrastructure.outages import outage_of, reason_of
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
 from eventstore.infrastructure.private_files import open_to_others
@@ -136,8 +141,8 @@ logger = logging.getLogger(__name__)
 REPAIRED_ON_THE_SIDE = 1000
 """Streams, by a web process after its first command. More than that is for `manage.py follow`."""
 
-TRANSIENT = (InterfaceError, OperationalError)
-"""Say nothing of the event: the database is locked or gone."""
+TRANSIENT = (InterfaceError, InternalError, OperationalError)
+"""Say nothing of the event: the database is locked, read-only, full or gone."""
 
 _mapper = EventMapper()
 _store = DjangoEventStore(_mapper, keyring=lambda: keyring(), clock=timezone.now)
@@ -705,6 +710,24 @@ def follower(
         sleep=sleep,
         stopped=stopped,
     )
+
+
+def until_stopped(stop: Stop, tell: Callable[[str], object]) -> UntilStopped:
+    """For work that waits where the database is away, and goes on when it is back."""
+    limit(connection.settings_dict, lock=settings.DATABASE_LOCK_TIMEOUT)
+    return UntilStopped(
+        obstacle_of=_obstacle_of,
+        recover=connections.close_all,
+        tell=tell,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        stop=stop,
+    )
+
+
+def _obstacle_of(error: Exception) -> Obstacle | None:
+    outage = outage_of(error)
+    return outage and Obstacle(outage.code, f"{outage.text} ({reason_of(error)})")
 
 
 def projection_statuses() -> list[ProjectionStatus]:

@@ -93,7 +93,8 @@ class Consumption:
             except NotReceived as error:
                 if once:
                     raise
-                logger.warning("%s. Trying again in %.1f s", error, self._reconnect_in)
+                if not self._obstacle:
+                    logger.warning("%s. Waiting for the broker, and going on by itself.", error)
                 self._tell(error.reason)
                 self._wait(self._reconnect_in)
                 self._reconnect_in = min(2 * self._reconnect_in, LONGEST_RECONNECT)
@@ -122,7 +123,8 @@ class Consumption:
             except FeedUnavailable as error:
                 if not position or self._monotonic() - progress_at > GIVE_UP:
                     raise
-                logger.warning("%s. Trying again in %.1f s", error, pause)
+                if pause == FIRST_RECONNECT:
+                    logger.warning("%s. Asking again, for %d s.", error, GIVE_UP)
                 self._wait(pause)
                 pause = min(2 * pause, LONGEST_RECONNECT)
             else:
@@ -137,6 +139,8 @@ class Consumption:
         """True when, with `once`, the broker holds no more."""
         while self._go_on():
             bodies = consumer.receive(limit=BATCH, wait=LAST_WAIT if once else WAIT)
+            if self._obstacle:
+                logger.warning("The broker is there: messages are received again.")
             self._tell("")
             if bodies:
                 self._intake.take(bodies)

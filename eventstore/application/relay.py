@@ -1,5 +1,6 @@
 """Hands the settled log on to a broker: the log is the outbox."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from eventstore.application.ports import (
@@ -11,6 +12,8 @@ from eventstore.application.ports import (
 )
 from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, readable
 from eventstore.domain.events import RecordedEvent
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT = "publisher"
 """Its name among those of the projections. It has no rows, and so one schema for ever."""
@@ -53,6 +56,8 @@ class Relay:
         self._stopped = stopped
         self._beat_at: float | None = None
         self._retry_in = FIRST_RETRY
+        self._refused = False
+        """Whether that was said, which is done once."""
         self._progress_at = monotonic()
 
     def run(self, *, once: bool = False) -> None:
@@ -112,8 +117,14 @@ class Relay:
         if refusal:
             waiting = batch[confirmed].position
             self._tell(checkpoint, f"from position {waiting} on: {refusal.reason}")
+            if not self._refused:
+                logger.warning("%s. Waiting for the broker, and going on by itself.", refusal)
+                self._refused = True
             self._back_off(refusal, give_up=give_up)
         else:
+            if self._refused:
+                logger.warning("The broker takes events again.")
+                self._refused = False
             self._tell(checkpoint, "")
         if overtaken:
             self._wait(OVERTAKEN)

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable
 from threading import Lock, Thread
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 
 from eventstore.application.parking import described
 from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+from eventstore.infrastructure.outages import outage_of
 
 _HARMLESS = (CursorBeyondLog, UndecodableEvent, UnsafeLogRead)
 """Errors whose text quotes nobody and says what to do."""
@@ -45,10 +46,11 @@ class OnceInBackground:
     def _run(self) -> None:
         try:
             self._act()
-        except (InterfaceError, OperationalError) as error:
-            logger.error("%s will be tried again: %s", self._act.__name__, told(error))
-            self.again()
         except Exception as error:  # noqa: BLE001  # its text may quote somebody's data
-            logger.error("%s failed in the background: %s", self._act.__name__, told(error))
+            if outage_of(error):
+                logger.error("%s will be tried again: %s", self._act.__name__, told(error))
+                self.again()
+            else:
+                logger.error("%s failed in the background: %s", self._act.__name__, told(error))
         finally:
             connections.close_all()

@@ -170,7 +170,9 @@ def test_what_another_relay_met_is_forgotten_by_who_finds_nothing_to_do(world: W
     assert world.blocked_by == ""
 
 
-def test_a_broker_that_is_away_is_asked_ever_less_often_and_its_heart_beats(world: World) -> None:
+def test_a_broker_that_is_away_is_asked_ever_less_often_and_its_heart_beats(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.stored()
     world.broker.cut()
     tries, beats = [], []
@@ -193,6 +195,11 @@ def test_a_broker_that_is_away_is_asked_ever_less_often_and_its_heart_beats(worl
     assert max(gaps) == LONGEST_RETRY
     assert max(later - earlier for earlier, later in pairwise(beats)) < HEARTBEAT + 1
     assert (world.read(), world.blocked_by) == ([1], "")
+    # However often it was tried.
+    assert [record.getMessage() for record in caplog.records] == [
+        "Not published: cut. Waiting for the broker, and going on by itself.",
+        "The broker takes events again.",
+    ]
 
 
 def test_once_gives_up_in_the_end_and_keeps_what_was_confirmed(world: World) -> None:

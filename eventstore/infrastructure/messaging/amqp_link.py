@@ -7,7 +7,7 @@ heartbeats go on while a batch is written, and a peer that has fallen silent is 
 import logging
 from collections.abc import Callable
 from threading import Condition, Thread
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pika import SelectConnection, URLParameters
@@ -51,6 +51,9 @@ def parameters(url: str) -> URLParameters:
 
 class Link:
     """One connection with one channel. What is lost stays lost: make a new one."""
+
+    _logged: ClassVar[str] = ""
+    """Why the last connection was lost, until there is one again: it is said once."""
 
     def __init__(self, parameters: URLParameters) -> None:
         self.changed = Condition()
@@ -142,6 +145,7 @@ class Link:
         self.prepare(channel, self._prepared)
 
     def _prepared(self, _: object) -> None:
+        Link._logged = ""
         with self.changed:
             self._ready = True
             self.changed.notify_all()
@@ -157,15 +161,18 @@ class Link:
     def _lose(self, reason: str | BaseException) -> None:
         with self.changed:
             if not self.lost:
-                self.lost = _described(reason)
+                self.lost = self._described(reason)
             self.changed.notify_all()
 
-
-def _described(reason: str | BaseException) -> str:
-    """What anybody may know: whole texts name hosts and users, and are for who reads the log."""
-    if isinstance(reason, (ChannelClosedByClient, ConnectionClosedByClient)):
-        return "the connection is closed"
-    logger.warning("A connection to RabbitMQ is lost: %s: %s", type(reason).__name__, reason)
-    if isinstance(reason, (ConnectionClosed, ChannelClosed)):
-        return f"the broker ended it: {reason.reply_code} {reason.reply_text.partition(' ')[0]}"
-    return f"the broker is out of reach ({type(reason).__name__})"
+    @staticmethod
+    def _described(reason: str | BaseException) -> str:
+        """What anybody may know: whole texts name hosts and users, for who reads the log."""
+        if isinstance(reason, (ChannelClosedByClient, ConnectionClosedByClient)):
+            return "the connection is closed"
+        text = f"{type(reason).__name__}: {reason}"
+        if text != Link._logged:
+            logger.warning("A connection to RabbitMQ is lost: %s", text)
+            Link._logged = text
+        if isinstance(reason, (ConnectionClosed, ChannelClosed)):
+            return f"the broker ended it: {reason.reply_code} {reason.reply_text.partition(' ')[0]}"
+        return f"the broker is out of reach ({type(reason).__name__})"

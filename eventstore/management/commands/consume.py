@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -14,8 +15,9 @@ from eventstore.management.stopping import told_to_stop
 class Command(BaseCommand):
     help = (
         "Build read models from the messages in EVENT_BUS_URL and go on doing so. SIGTERM and "
-        "Ctrl-C finish the batch and exit with 0; a message of another log ends it with 1. "
-        "Several may run: each partition is received by one of them at a time."
+        "Ctrl-C finish the batch and exit with 0; a message of another log ends it with 1. A "
+        "database or a broker that is away is waited for. Several may run: each partition is "
+        "received by one of them at a time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -72,15 +74,26 @@ class Command(BaseCommand):
             if bootstrap and feed is None:
                 raise CommandError("--bootstrap reads the event feed: set EVENT_FEED_URL.")
             group = settings.EVENT_BUS_GROUP
-            with told_to_stop() as stopped:
+            to_read = feed if bootstrap else None
+
+            def consume(stopped: Callable[[], bool]) -> None:
+                nonlocal to_read
                 consumption = wiring.consumption(
                     wanted, connect=lambda: bus.consumer(group, partitions), stopped=stopped
                 )
-                self.stderr.write(f"Consuming as {group}: {', '.join(wanted)}")
-                if bootstrap and feed is not None:
-                    consumption.bootstrap(feed)
+                if to_read is not None:
+                    consumption.bootstrap(to_read)
+                    to_read = None
                 consumption.run(once=once)
-                end = "stopped" if stopped() else "done"
+
+            with told_to_stop() as stop:
+                self.stderr.write(f"Consuming as {group}: {', '.join(wanted)}")
+                if once:
+                    consume(stop)
+                elif not wiring.until_stopped(stop, self.stderr.write).run(consume):
+                    self.stdout.write("stopped while waiting")
+                    return
+                end = "stopped" if stop() else "done"
         except (AnotherLog, FeedUnavailable, ImproperlyConfigured, NotReceived) as error:
             raise CommandError(str(error)) from error
         kept = wiring.checkpoints().all()

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +18,8 @@ from eventstore.management.stopping import told_to_stop
 class Command(BaseCommand):
     help = (
         "Bring read models up to the log and keep them there. SIGTERM and Ctrl-C finish the batch "
-        "and exit with 0; an event that this code cannot read ends it with 1. Several may run."
+        "and exit with 0; an event that this code cannot read ends it with 1. A database that is "
+        "away is waited for. Several may run."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,12 +39,20 @@ class Command(BaseCommand):
                 f"There is no projection {', '.join(unknown)}; there are {', '.join(known)}."
             )
         wanted = [name for name in known if not names or name in names]
-        try:
+
+        def follow(stopped: Callable[[], bool]) -> None:
             wiring.require_log()
-            with told_to_stop() as stopped:
+            wiring.follower(wanted, stopped=stopped).run(once=once)
+
+        try:
+            with told_to_stop() as stop:
                 self.stderr.write(f"Following the log: {', '.join(wanted)}")
-                wiring.follower(wanted, stopped=stopped).run(once=once)
-                end = "stopped" if stopped() else "done"
+                if once:
+                    follow(stop)
+                elif not wiring.until_stopped(stop, self.stderr.write).run(follow):
+                    self.stdout.write("stopped while waiting")
+                    return
+                end = "stopped" if stop() else "done"
         except (
             CursorBeyondLog,
             ImproperlyConfigured,

@@ -1,5 +1,5 @@
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -22,8 +22,9 @@ from eventstore.management.stopping import told_to_stop
 class Command(BaseCommand):
     help = (
         "Relay the log to the broker in EVENT_BUS_URL and go on doing so. SIGTERM and Ctrl-C "
-        "finish the batch and exit with 0; an event that this code cannot read ends it with 1. "
-        "Several may run: where they overlap, events are published twice."
+        "finish the batch and exit with 0; an event that this code cannot read ends it with 1. A "
+        "database or a broker that is away is waited for. Several may run: where they overlap, "
+        "events are published twice."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,18 +49,27 @@ class Command(BaseCommand):
             except ValueError as error:
                 raise CommandError(f"--group: {error}") from error
         try:
-            wiring.require_log()
             publisher = wiring.event_bus().publisher(group)
-            with closing(publisher), told_to_stop() as stopped:
-                relay = wiring.relay(publisher, stopped=stopped)
+
+            def relay(stopped: Callable[[], bool]) -> None:
+                wiring.require_log()
+                wiring.relay(publisher, stopped=stopped).run(once=once)
+
+            with closing(publisher), told_to_stop() as stop:
                 if after is not None:
                     self.stderr.write(f"Sending the log to {group}")
-                    position = _last(relay.send(after=after), after)
+                    wiring.require_log()
+                    sent = wiring.relay(publisher, stopped=stop).send(after=after)
+                    position = _last(sent, after)
                 else:
                     self.stderr.write("Relaying the log")
-                    relay.run(once=once)
+                    if once:
+                        relay(stop)
+                    elif not wiring.until_stopped(stop, self.stderr.write).run(relay):
+                        self.stdout.write("stopped while waiting")
+                        return
                     position = wiring.checkpoints().all()[CHECKPOINT].position
-                end = "stopped" if stopped() else "done"
+                end = "stopped" if stop() else "done"
         except (
             CursorBeyondLog,
             ImproperlyConfigured,
