@@ -163,8 +163,8 @@ def _brought(until: int, batch_id: UUID, *, patience: float) -> list[str]:
     except (DomainError, UnsafeLogRead) as error:
         return [f"The rows of candidates cannot be brought up to the log: {error}"]
     problems = [
-        f"{name}: the rows do not show all of it yet, since another process is at work on them or "
-        "an event cannot be read. Run `manage.py follow --once`."
+        f"{name}: the rows do not show all of it yet, since another process is at work on them, it "
+        "is paused, or an event cannot be read. Run `manage.py follow --once`."
         for name in behind
     ]
     for name in PROJECTIONS:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from django.db import models
 
-from eventstore.application.naming import LONGEST_OBSTACLE
+from eventstore.application.naming import LONGEST_OBSTACLE, LONGEST_PAUSED
 from eventstore.application.parking import LONGEST_ERROR
 from eventstore.domain.content import EVENT_TYPE_LENGTH, PROJECTION_LENGTH, STREAM_TYPE_LENGTH
 
@@ -184,6 +184,20 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.projection} at {self.position}"
+
+
+class Pause(models.Model):
+    """A projection, the relay, or all that a group receives, held by an operator."""
+
+    name = models.CharField(max_length=LONGEST_PAUSED, primary_key=True)
+    reason = models.CharField(max_length=LONGEST_OBSTACLE)
+    since = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} since {self.since}"
 
 
 class ParkedStream(models.Model):

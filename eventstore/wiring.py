@@ -40,6 +40,7 @@ from eventstore.application.lost_keys import LostKey
 from eventstore.application.lost_keys import NotLost as NotLost
 from eventstore.application.naming import check_projection
 from eventstore.application.outages import Obstacle, Stop, UntilStopped
+from eventstore.application.pausing import Holds, PausableHandler, of_group
 from eventstore.application.ports import (
     Checkpoint,
     Checkpoints,
@@ -51,6 +52,7 @@ from eventstore.application.ports import (
     EventStore,
     Message,
     ParkedStreams,
+    Pauses,
     WaitingRoom,
 )
 from eventstore.application.projection import Projection
@@ -111,6 +113,7 @@ from eventstore.infrastructure.messaging.message import cloud_event, decode, enc
 from eventstore.infrastructure.outages import outage_of, reason_of
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
+from eventstore.infrastructure.pauses import DjangoPauses
 from eventstore.infrastructure.private_files import open_to_others
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
@@ -151,6 +154,8 @@ _snapshots = Snapshots(_snapshot_store)
 _checkpoints = DjangoCheckpoints(clock=timezone.now)
 _parked = DjangoParkedStreams(clock=timezone.now)
 _room = DjangoWaitingRoom(clock=timezone.now)
+_pauses = DjangoPauses(clock=timezone.now)
+holds = Holds(_pauses, monotonic=time.monotonic)
 _local = LocalEventPublisher(missed=lambda: repair_once.again())
 _projections: dict[str, Projection] = {}
 _projectors: dict[str, Projector] = {}
@@ -180,8 +185,8 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
         check_projection(projector.name, schema=projector.schema)
     except InvalidValue as error:
         raise ImproperlyConfigured(f"The projection {projector.name!r}: {error}") from None
-    if projector.name == RELAY:
-        raise ImproperlyConfigured(f"{RELAY} is the relay's checkpoint and no projection's.")
+    if projector.name == RELAY or projector.name.startswith(of_group("")):
+        raise ImproperlyConfigured(f"{projector.name} is no name of a projection's.")
     if _models.setdefault(projector.name, model) is not model:
         raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
     rows = DjangoProjectionRows(model)
@@ -198,8 +203,8 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     _rows[projection.name] = rows
     _deliveries[projection.name] = delivery
     _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
-    _local.subscribe(delivery)
-    _in_transaction.subscribe(projection)
+    _local.subscribe(PausableHandler(delivery, projection.name, held=holds.held))
+    _in_transaction.subscribe(PausableHandler(projection, projection.name, held=holds.held))
 
 
 def keyring() -> Keyring:
@@ -244,9 +249,9 @@ def catch_up(name: str) -> None:
     """Heal, each by itself, the streams of which the projection's rows lack an event.
 
     Parked ones stay parked, and one that cannot be read is left: the caller asks `lacking` of what
-    is left. In a transaction nothing is done.
+    is left. In a transaction, and while the projection is paused, nothing is done.
     """
-    if connection.in_atomic_block:
+    if connection.in_atomic_block or holds.held(name):
         return
     # `position` remembers up to where the rows are complete, and `lacking` starts from there.
     _shown[name].position()
@@ -263,8 +268,10 @@ def catch_up(name: str) -> None:
 def show(name: str, events: Sequence[RecordedEvent]) -> None:
     """Bring the projection's rows up to these events of one stream, in the caller's transaction.
 
-    Where that fails it is left to the delivery, which has its turn all the same.
+    Where that fails, or it is paused, it is left to the delivery, which has its turn all the same.
     """
+    if holds.held(name):
+        return
     try:
         with transaction.atomic():
             _projections[name].handle(events)
@@ -446,6 +453,10 @@ def checkpoints() -> Checkpoints:
     return _checkpoints
 
 
+def pauses() -> Pauses:
+    return _pauses
+
+
 def parked_streams() -> ParkedStreams:
     return _parked
 
@@ -609,6 +620,8 @@ def consumption(
     """Of these projections, from what `connect` gives."""
     inbox = _inbox()
     chosen = _chosen(names, _received_deliveries(inbox))
+    # Messages come for all of them together: one that is held holds the others.
+    any_of = [of_group(settings.EVENT_BUS_GROUP), *names]
     return Consumption(
         chosen,
         _intake(inbox, chosen),
@@ -620,6 +633,7 @@ def consumption(
         clock=timezone.now,
         sleep=sleep,
         stopped=stopped,
+        held=lambda: any(holds.held(name) for name in any_of),
     )
 
 
@@ -679,11 +693,12 @@ def repair(
     return _repair(_deliveries[name]).run(limit=limit, go_on=go_on)
 
 
-def repair_until(position: int, names: Iterable[str], *, patience: float) -> list[str]:
+def repair_until(position: int, names: Collection[str], *, patience: float) -> list[str]:
     """Bring these projections up to the log as far as the position. See `repair_until`."""
-    return _repair_until(
+    held = [name for name in names if holds.held(name)]
+    return held + _repair_until(
         position,
-        [_repair(_deliveries[name]) for name in names],
+        [_repair(_deliveries[name]) for name in names if name not in held],
         checkpoints=_checkpoints,
         monotonic=time.monotonic,
         sleep=time.sleep,
@@ -702,13 +717,14 @@ def follower(
     followed = [delivery for name, delivery in _deliveries.items() if name in names]
     return Follower(
         followed,
-        [_repair(delivery) for delivery in followed],
+        [_repair(delivery) for delivery in followed if not holds.held(delivery.name)],
         store=_store,
         checkpoints=_checkpoints,
         parked=_parked,
         monotonic=time.monotonic,
         sleep=sleep,
         stopped=stopped,
+        held=holds.held,
     )
 
 
@@ -809,6 +825,7 @@ def relay(
         monotonic=time.monotonic,
         sleep=sleep,
         stopped=stopped,
+        held=holds.held,
     )
 
 
@@ -831,6 +848,8 @@ def repair_all() -> None:
     """
     for name in _deliveries:
         try:
+            if holds.held(name):
+                continue
             streams = repair(name, limit=REPAIRED_ON_THE_SIDE).streams
         except Exception as error:  # noqa: BLE001  # the next has its turn all the same
             logger.error("%s stays behind: %s", name, told(error))

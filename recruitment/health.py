@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from eventstore import wiring
+from eventstore.application.pausing import troubles as paused
 from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
 from eventstore.infrastructure.outages import Outage
 from recruitment import bounded
@@ -75,12 +76,14 @@ def _projection_problems() -> list[str]:
     try:
         now, statuses = timezone.now(), wiring.projection_statuses()
         publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
+        pauses = wiring.pauses().all()
     except (CursorBeyondLog, UnsafeLogRead) as error:
         return [str(error)]
     except Error:
         logger.exception(NO_ANSWER)
         return [NO_ANSWER]
-    troubles = [trouble for status in statuses for trouble in status.troubles(now)]
+    troubles = [*paused(pauses)]
+    troubles += [trouble for status in statuses for trouble in status.troubles(now)]
     troubles += publisher.troubles(now) if publisher else ()
     troubles += consumer.troubles(now) if consumer else ()
     return troubles

@@ -45,6 +45,12 @@ def _asked_here(act: Callable[[], T], *, seconds: float) -> T:
     return act()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_is_paused() -> None:
+    """What every process looks up once a second would be one query more in any test."""
+    wiring.holds._look_at = float("inf")
+
+
 @pytest.fixture
 def scenario() -> Scenario:
     return Scenario()

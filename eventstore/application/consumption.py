@@ -46,7 +46,7 @@ class Consumption:
 
     `connect` gives a consumer, whose connection is made when it first needs it. `monotonic` counts
     seconds from anywhere, `clock` tells the time, `sleep` waits so many seconds, `stopped` says
-    that this is enough: it is asked between two batches.
+    that this is enough: it is asked between two batches, as is whether the work is `held`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Consumption:
         clock: Callable[[], datetime],
         sleep: Callable[[float], object],
         stopped: Callable[[], bool],
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._deliveries = deliveries
         self._intake = intake
@@ -73,6 +74,7 @@ class Consumption:
         self._clock = clock
         self._sleep = sleep
         self._stopped = stopped
+        self._held = held
         self._beat_at = self._retry_at = monotonic()
         self._reconnect_in = FIRST_RECONNECT
         self._obstacle: str | None = None
@@ -86,6 +88,11 @@ class Consumption:
         """
         self._start()
         while self._go_on():
+            if self._held():
+                if once:
+                    return
+                self._wait(WAIT)
+                continue
             try:
                 with closing(self._connect()) as consumer:
                     if self._receive(consumer, once=once):
@@ -137,7 +144,7 @@ class Consumption:
 
     def _receive(self, consumer: EventConsumer, *, once: bool) -> bool:
         """True when, with `once`, the broker holds no more."""
-        while self._go_on():
+        while self._go_on() and not self._held():
             bodies = consumer.receive(limit=BATCH, wait=LAST_WAIT if once else WAIT)
             if self._obstacle:
                 logger.warning("The broker is there: messages are received again.")

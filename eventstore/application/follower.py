@@ -18,7 +18,7 @@ class Follower:
     """Any number may follow one log: who has a checkpoint moves it, the others pass it by.
 
     `monotonic` counts seconds from anywhere, `sleep` waits so many, `stopped` says that this is
-    enough: it is asked between two transactions.
+    enough: it is asked between two transactions, as is whether a projection is `held`.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Follower:
         monotonic: Callable[[], float],
         sleep: Callable[[float], object],
         stopped: Callable[[], bool],
+        held: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._deliveries = deliveries
         self._repairs = repairs
@@ -41,10 +42,11 @@ class Follower:
         self._monotonic = monotonic
         self._sleep = sleep
         self._stopped = stopped
+        self._held = held
         self._beat_at = self._retry_at = monotonic()
 
     def run(self, *, once: bool = False) -> None:
-        """Until stopped; with `once`, as far as the log is settled now.
+        """Until stopped; with `once`, as far as the log is settled now, held ones left out.
 
         Raises UndecodableEvent at the first event that this code cannot read, with everything
         before it handled, and CursorBeyondLog.
@@ -59,7 +61,10 @@ class Follower:
         while self._go_on():
             self._retry()
             moved = self._round()
-            if once and all(position >= end for position in self._positions()):
+            if once and all(
+                position >= end or self._held(delivery.name)
+                for delivery, position in zip(self._deliveries, self._positions(), strict=True)
+            ):
                 return
             pause = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE)
             if not moved:
@@ -74,6 +79,8 @@ class Follower:
         moved = False
         batches: dict[int, list[RecordedEvent]] = {}
         for delivery, position in zip(self._deliveries, self._positions(), strict=True):
+            if self._held(delivery.name):
+                continue
             if position not in batches:
                 batches[position] = readable(self._store, after=position)
             if batches[position]:
@@ -121,7 +128,11 @@ class Follower:
             return
         self._retry_at = self._monotonic() + RETRY
         for delivery in self._deliveries:
-            while self._parked.due(delivery.name, limit=1) and self._go_on():
+            while (
+                not self._held(delivery.name)
+                and self._parked.due(delivery.name, limit=1)
+                and self._go_on()
+            ):
                 with self._checkpoints.claimed(delivery.name) as checkpoint:
                     if checkpoint is None:
                         break

@@ -12,6 +12,8 @@ from eventstore.domain.exceptions import InvalidValue
 
 LONGEST = 80
 LONGEST_OBSTACLE = 500
+LONGEST_PAUSED = 100
+"""Characters of a projection's name, or of a group's with the word before it."""
 
 
 def checked_name(name: str) -> str:

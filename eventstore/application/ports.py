@@ -359,6 +359,25 @@ class Checkpoints(Protocol):
         """Whatever was there: the rows were built anew, up to `position`, by this schema."""
 
 
+class Pause(NamedTuple):
+    """Somebody holds this work until somebody lets it go on."""
+
+    reason: str
+    since: datetime
+
+
+class Pauses(Protocol):
+    """Which work is held, by name."""
+
+    def all(self) -> Mapping[str, Pause]: ...
+
+    def pause(self, name: str, reason: str) -> None:
+        """Work that is paused already has another reason from now on, and the same time."""
+
+    def resume(self, name: str) -> bool:
+        """False where it was not paused."""
+
+
 class WaitingMessage(NamedTuple):
     """The body of a message whose turn has not come, or that cannot be read."""
 

@@ -35,7 +35,7 @@ class Relay:
     has confirmed that it has it. No transaction is open while a broker is waited for.
 
     `monotonic` counts seconds from anywhere, `sleep` waits so many, `stopped` says that this is
-    enough: it is asked between two batches.
+    enough: it is asked between two batches, as is whether the relay is `held`.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Relay:
         monotonic: Callable[[], float],
         sleep: Callable[[float], object],
         stopped: Callable[[], bool],
+        held: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._publisher = publisher
         self._store = store
@@ -54,6 +55,7 @@ class Relay:
         self._monotonic = monotonic
         self._sleep = sleep
         self._stopped = stopped
+        self._held = held
         self._beat_at: float | None = None
         self._retry_in = FIRST_RETRY
         self._refused = False
@@ -61,7 +63,7 @@ class Relay:
         self._progress_at = monotonic()
 
     def run(self, *, once: bool = False) -> None:
-        """Until stopped; with `once`, as far as the log is settled now.
+        """Until stopped; with `once`, as far as the log is settled now, or not at all while held.
 
         Raises UndecodableEvent at the first event that this code cannot read, with everything
         before it published, and CursorBeyondLog; with `once` also NotPublished, where the broker
@@ -72,6 +74,11 @@ class Relay:
         self._beat_at = self._monotonic()
         pause = SHORTEST_PAUSE
         while self._go_on():
+            if self._held(CHECKPOINT):
+                if once:
+                    return
+                self._sleep(LONGEST_PAUSE)
+                continue
             checkpoint = self._checkpoints.all()[CHECKPOINT]
             batch = readable(self._store, after=checkpoint.position)
             if not batch:

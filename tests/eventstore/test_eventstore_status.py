@@ -82,6 +82,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         ],
         "publisher": None,
         "consumer": None,
+        "paused": [],
     }
     assert shown() == (
         f"last number       {last}\n"

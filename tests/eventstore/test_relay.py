@@ -202,6 +202,26 @@ def test_a_broker_that_is_away_is_asked_ever_less_often_and_its_heart_beats(
     ]
 
 
+def test_a_relay_that_is_held_publishes_nothing_until_it_goes_on(world: World) -> None:
+    world.stored()
+    held = {CHECKPOINT}
+    world.at = {30: held.clear}
+    relay = Relay(
+        world.broker.publisher(),
+        store=world.store,
+        checkpoints=world.checkpoints,
+        monotonic=lambda: world.clock.now.timestamp(),
+        sleep=world._sleep,
+        stopped=lambda: len(world.naps) >= 40,
+        held=held.__contains__,
+    )
+    relay.run(once=True)
+    assert (world.position, world.naps) == (0, [])
+    relay.run()
+    assert len(world.naps) == 40
+    assert (world.position, world.read()) == (1, [1])
+
+
 def test_once_gives_up_in_the_end_and_keeps_what_was_confirmed(world: World) -> None:
     first, refused = world.stored(), world.stored()
     publisher = RefusesSome(world.broker, refused[0].stream_id)

@@ -1,6 +1,6 @@
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from eventstore import wiring
+from eventstore.application.pausing import troubles as paused
+from eventstore.application.ports import Pause
 from eventstore.application.status import (
     ConsumedProjection,
     ConsumerStatus,
@@ -40,12 +42,14 @@ class Command(BaseCommand):
             keys = wiring.key_troubles()
             projections = wiring.projection_statuses()
             publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
+            pauses = wiring.pauses().all()
         except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text
-        self.stdout.write(show(status, missing, keys, projections, publisher, consumer, now))
-        troubles = [*_troubles(status, missing, now), *keys]
+        shown = show(status, missing, keys, projections, publisher, consumer, pauses, now)
+        self.stdout.write(shown)
+        troubles = [*_troubles(status, missing, now), *keys, *paused(pauses)]
         troubles += [trouble for one in projections for trouble in one.troubles(now)]
         troubles += publisher.troubles(now) if publisher else ()
         troubles += consumer.troubles(now) if consumer else ()
@@ -60,6 +64,7 @@ def _as_json(
     projections: list[ProjectionStatus],
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
+    pauses: Mapping[str, Pause],
     now: datetime,
 ) -> str:
     return json.dumps(
@@ -76,6 +81,10 @@ def _as_json(
                 "projections": [_status_as_json(one) for one in consumer.projections],
                 "strays": consumer.strays,
             },
+            "paused": [
+                {"name": name, "reason": reason, "since": since.isoformat()}
+                for name, (reason, since) in pauses.items()
+            ],
         },
         ensure_ascii=False,
     )
@@ -107,6 +116,7 @@ def _as_text(
     projections: list[ProjectionStatus],
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
+    pauses: Mapping[str, Pause],
     now: datetime,
 ) -> str:
     lines = [
@@ -142,6 +152,10 @@ def _as_text(
         ]
     if consumer:
         lines.append(("stray messages", str(consumer.strays)))
+    lines += [
+        ("paused", f"{name} since {since:%Y-%m-%d %H:%M:%S %Z}: {reason}")
+        for name, (reason, since) in pauses.items()
+    ]
     return "\n".join(f"{name:<18}{value}" for name, value in lines)
 
 
