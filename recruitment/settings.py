@@ -104,6 +104,7 @@ SECURE_HSTS_SECONDS = security.hsts_seconds(
 )
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("SECURE_COOKIES")
 # A session is renewed while it is used, but is not written in each request.
+SESSION_ENGINE = "recruitment.sessions"
 SESSION_IDLE = security.session_idle(env.str("SESSION_IDLE_MINUTES", default="480"))
 SESSION_RENEWAL = min(300, SESSION_IDLE // 10)
 SESSION_COOKIE_AGE = SESSION_IDLE + SESSION_RENEWAL

@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 from candidates.models import CandidateProjection
 from eventstore.infrastructure.outages import Outage
 from eventstore.models import StorageEvent
+from recruitment.tokens import issue
 from tests.browser import Browser
 from tests.candidates.test_admin_decisions import chosen, confirmed
 from tests.factories import add
@@ -129,9 +130,10 @@ def test_a_command_is_answered_with_when_to_come_again_and_stores_nothing(
 
 @pytest.mark.parametrize("during", [read_only, held], ids=["read-only", "held"])
 def test_reads_go_on_where_only_writing_is_not_possible(
-    during: Callable[[], Any], user_in: Callable[..., User], client_of: Callable[..., APIClient]
+    during: Callable[[], Any], user_in: Callable[..., User]
 ) -> None:
-    api = client_of(user_in("Recruiters"))
+    _, token = issue(user_in("Recruiters"))
+    api = APIClient(headers={"Authorization": f"Bearer {token}"})
     added = api.post(URL, NEW).json()["id"]
     with during():
         if connection.vendor == "sqlite" or during is read_only:
