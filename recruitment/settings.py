@@ -349,10 +349,11 @@ def database(url: dict[str, Any]) -> dict[str, Any]:
     if engine == "django.db.backends.postgresql":
         # Without a threshold Django keeps the driver from preparing any statement. The planner's
         # own price of a page is that of a turning disk: with it, lists walk past a hundred
-        # thousand rows rather than look up the few that an index knows.
+        # thousand rows rather than look up the few that an index knows. Compiling a statement takes
+        # longer than any of ours runs, and its price is a guess where statistics lag.
         options = {
             "prepare_threshold": 0,
-            "options": "-c random_page_cost=1.1",
+            "options": "-c random_page_cost=1.1 -c jit=off",
             "connect_timeout": DATABASE_CONNECT_TIMEOUT,
             # A machine that is gone without a word is noticed while nothing is asked of it, too.
             "keepalives_idle": 30,

@@ -16,6 +16,13 @@ _INSERT_ARRAYS = (
     "FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[]) AS taken (place, digest, candidate) "
     "ON CONFLICT DO NOTHING"
 )
+# Looked up one by one: while an import fills the table, its statistics lag behind, and PostgreSQL
+# would rather read all of it.
+_AT = (
+    "SELECT taken.* FROM unnest(%s::uuid[]) AS asked (place) CROSS JOIN LATERAL "  # noqa: S608
+    f"(SELECT place, digest, file FROM {ImportedRow._meta.db_table} "
+    "AS taken WHERE taken.place = asked.place OFFSET 0) AS taken"
+)
 
 
 class DjangoTakenRows:
@@ -25,10 +32,17 @@ class DjangoTakenRows:
     def at(self, places: Collection[UUID]) -> Mapping[UUID, Mapping[UUID, UUID]]:
         found: dict[UUID, dict[UUID, UUID]] = {}
         for portion in portions(places):
-            rows = ImportedRow.objects.filter(place__in=portion)
-            for place, digest, file in rows.values_list("place", "digest", "file"):
+            for place, digest, file in self._at(portion):
                 found.setdefault(place, {})[digest] = file
         return found
+
+    def _at(self, places: Sequence[UUID]) -> Sequence[tuple[UUID, UUID, UUID]]:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(_AT, [list(places)])
+                return list(cursor.fetchall())
+        rows = ImportedRow.objects.filter(place__in=places)
+        return list(rows.values_list("place", "digest", "file"))
 
     def add(self, rows: Sequence[TakenRow], *, file: UUID) -> None:
         # Another import of the same rows may be at work, and they say the same.

@@ -58,6 +58,13 @@ _SELECTED_AS_TEXT = ", ".join(
 )
 STATEMENTS_KEPT = 64
 """On SQLite an append has a statement for each number of rows, up to 70 KB long."""
+_KEY = f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id "
+_ONE_BY_ONE = "OFFSET 0"
+"""Ends a lateral subquery that PostgreSQL shall look up by its index for each row.
+
+Without it the subquery is planned as a join. While a table grows faster than autovacuum analyzes
+it, the planner expects a hundred events of each stream and reads the whole log to join them.
+"""
 _INSERT_KEY = f"INSERT INTO {KEY_TABLE} (stream_id, wrapped) VALUES (%s, %s)"
 
 
@@ -220,9 +227,10 @@ class PostgreSQLDriver:
         versions = [head.version for head in heads.values()]
         hashes = [head.hash for head in heads.values()]
         found = psycopg.Cursor(connection).execute(
-            "SELECT event.stream_id FROM unnest(%b::uuid[], %b::integer[], %b::bytea[]) "
-            f"AS head (stream_id, version, hash) JOIN {TABLE} AS event "
-            "USING (stream_id, version, hash)",
+            "SELECT head.stream_id FROM unnest(%b::uuid[], %b::integer[], %b::bytea[]) "
+            "AS head (stream_id, version, hash) CROSS JOIN LATERAL "
+            f"(SELECT hash FROM {TABLE} WHERE stream_id = head.stream_id "
+            f"AND version = head.version {_ONE_BY_ONE}) AS event WHERE event.hash = head.hash",
             [list(heads), versions, hashes],
         )
         return {stream_id for (stream_id,) in found.fetchall()}
@@ -249,9 +257,14 @@ class PostgreSQLDriver:
     def select_streams(
         self, connection: psycopg.Connection[Any], after: Mapping[UUID, int], *, keys: bool
     ) -> Iterator[Stored]:
-        behind = "unnest(%b::uuid[], %b::integer[]) AS behind (stream_id, version)"
-        on = "event.stream_id = behind.stream_id AND event.version > behind.version"
-        statement = _select_streams(f"{behind} JOIN", _SELECTED, on, keys=keys)
+        statement = (
+            f"SELECT event.position, event.wrapped, {_SELECTED} "
+            "FROM unnest(%b::uuid[], %b::integer[]) AS behind (stream_id, version) "
+            f"CROSS JOIN LATERAL (SELECT event.*, {'key.wrapped' if keys else 'NULL AS wrapped'} "
+            f"FROM {TABLE} AS event {_KEY if keys else ''}"
+            "WHERE event.stream_id = behind.stream_id AND event.version > behind.version "
+            f"{_ONE_BY_ONE}) AS event ORDER BY event.stream_id, event.version"
+        )
         # Not prepared: a plan that was made for few streams, or a small log, would be kept.
         cursor = psycopg.Cursor(connection)
         cursor.execute(statement, [list(after), list(after.values())], prepare=False, binary=True)
@@ -382,9 +395,12 @@ class SQLiteDriver:
     def select_streams(
         self, connection: sqlite3.Connection, after: Mapping[UUID, int], *, keys: bool
     ) -> Iterator[Stored]:
-        on = "event.stream_id = behind.key AND event.version > behind.value"
-        behind = "json_each(%s) AS behind CROSS JOIN"
-        statement = _select_streams(behind, _SELECTED_AS_TEXT, on, keys=keys)
+        statement = (
+            f"SELECT event.position, {'key.wrapped' if keys else 'NULL'}, {_SELECTED_AS_TEXT} "
+            f"FROM json_each(%s) AS behind CROSS JOIN {TABLE} AS event "
+            f"ON event.stream_id = behind.key AND event.version > behind.value "
+            f"{_KEY if keys else ''}ORDER BY event.stream_id, event.version"
+        )
         named = json.dumps({stream_id.hex: version for stream_id, version in after.items()})
         return (
             (self._row(row[2:]), row[0], row[1])
@@ -488,19 +504,7 @@ def _insert(source: str, *, guarded: bool, keyed: bool = False) -> str:
 def _select(columns: str, where: str, *, keys: bool) -> str:
     if not keys:
         return f"SELECT position, NULL, {columns} FROM {TABLE} AS event WHERE {where}"
-    return (
-        f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event "
-        f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id WHERE {where}"
-    )
-
-
-@cache
-def _select_streams(behind: str, columns: str, on: str, *, keys: bool) -> str:
-    key = f"LEFT JOIN {KEY_TABLE} AS key ON key.stream_id = event.stream_id " if keys else ""
-    return (
-        f"SELECT event.position, {'key.wrapped' if keys else 'NULL'}, {columns} "
-        f"FROM {behind} {TABLE} AS event ON {on} {key}ORDER BY event.stream_id, event.version"
-    )
+    return f"SELECT position, key.wrapped, {columns} FROM {TABLE} AS event {_KEY}WHERE {where}"
 
 
 @cache
