@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis
 from rest_framework.test import APIClient
@@ -27,6 +29,14 @@ TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[attr-d
 # The same examples in every run: a failure is found by who caused it, not by who comes next.
 hypothesis.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Removes what a run that was killed, or of another version, left beside SQLite's file."""
+    if connection.vendor == "sqlite":
+        for suffix in ("-wal", "-shm", "-journal", ".replay"):
+            Path(f"{connection.settings_dict['TEST']['NAME']}{suffix}").unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

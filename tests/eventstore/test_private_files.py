@@ -104,10 +104,14 @@ print(*(f"{file.name} {file.stat().st_mode & 0o777:o}" for file in folder.iterdi
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="these are SQLite's files")
 def test_the_tests_database_is_for_the_owner_only() -> None:
     path = Path(connection.settings_dict["NAME"])
-    found = modes(path.parent)
-    mine = {name: mode for name, mode in found.items() if name.startswith(path.name)}
-    assert set(mine) >= {path.name}
-    assert set(mine.values()) == {0o600}
+    own = (f"{path.name}-", f"{path.name}.")
+    beside = {
+        name: oct(mode)
+        for name, mode in modes(path.parent).items()
+        if name == path.name or name.startswith(own)
+    }
+    assert path.name in beside
+    assert beside == dict.fromkeys(beside, oct(0o600))
 
 
 @pytest.mark.django_db
