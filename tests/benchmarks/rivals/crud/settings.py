@@ -5,7 +5,7 @@ from recruitment.settings import INSTALLED_APPS, MIDDLEWARE, REST_FRAMEWORK
 
 OURS = ("eventstore", "candidates", "recruitment")
 ROOT_URLCONF = "tests.benchmarks.rivals.crud.urls"
-INSTALLED_APPS = [app for app in INSTALLED_APPS if app not in OURS]
+INSTALLED_APPS = [app for app in INSTALLED_APPS if app.split(".")[0] not in OURS]
 INSTALLED_APPS += ["simple_history", "tests.benchmarks.rivals.crud"]
 MIDDLEWARE = [one for one in MIDDLEWARE if not one.startswith("recruitment.")]
 MIDDLEWARE += ["simple_history.middleware.HistoryRequestMiddleware"]
