@@ -178,6 +178,8 @@ class Checkpoint(models.Model):
     blocked_by = models.CharField(max_length=LONGEST_OBSTACLE, default="")
     # The highest position that came in a message. Lower ones may be missing: it is only shown.
     received = models.BigIntegerField(default=0)
+    # What it waits before until newer code runs; empty where it does not.
+    waits_for = models.CharField(max_length=LONGEST_OBSTACLE, default="", db_default="")
 
     class Meta:
         default_permissions = ()
@@ -237,6 +239,8 @@ class WaitingMessage(models.Model):
     body = models.BinaryField()
     erases = models.BooleanField()
     kept_at = models.DateTimeField()
+    # What newer code alone can read of it; empty where nobody has said so.
+    waits_for = models.CharField(max_length=LONGEST_OBSTACLE, default="", db_default="")
 
     class Meta:
         default_permissions = ()

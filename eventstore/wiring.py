@@ -72,6 +72,7 @@ from eventstore.application.status import (
     ProjectionStatus,
     PublisherStatus,
 )
+from eventstore.application.status import warnings as _warnings
 from eventstore.domain.events import DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import (
@@ -135,6 +136,7 @@ from eventstore.infrastructure.transactions import in_turn as in_turn
 from eventstore.infrastructure.trial import TrialBatch, temporary_database
 from eventstore.infrastructure.triggers import ensure_triggers as ensure_triggers
 from eventstore.infrastructure.triggers import missing_guards
+from eventstore.infrastructure.unknown_migrations import unknown_migrations
 from eventstore.infrastructure.verification import Verification
 from eventstore.infrastructure.waiting import DjangoWaitingRoom
 from eventstore.models import StorageEvent
@@ -754,6 +756,19 @@ def projection_statuses() -> list[ProjectionStatus]:
     return statuses(_projections.values(), _checkpoints, _parked, followed=followed)
 
 
+def warnings(applied: Collection[tuple[str, str]]) -> list[str]:
+    """What waits for an upgrade, in words; `applied` are the migrations that the database has."""
+    told = []
+    if unknown := unknown_migrations(applied):
+        told.append(
+            f"The database has migrations that this code does not know: {', '.join(unknown)}. "
+            "Upgrade this process too."
+        )
+    schemas = {name: projection.schema for name, projection in _projections.items()}
+    newer = _room.count_newer() if settings.EVENT_DELIVERY == "bus" else {}
+    return [*told, *_warnings(_checkpoints.all(), schemas, newer)]
+
+
 def publisher_status() -> PublisherStatus | None:
     """None where this deployment relays nothing. See `lag.publisher_status`."""
     relays = settings.EVENT_BUS_URL and _has_log()
@@ -765,6 +780,7 @@ def consumer_status() -> ConsumerStatus | None:
     if settings.EVENT_DELIVERY != "bus":
         return None
     kept, parked, waiting = _checkpoints.all(), _parked.count(), _room.count()
+    newer = _room.count_newer()
     projections = []
     for name, projection in _projections.items():
         checkpoint = kept.get(name, Checkpoint(0, projection.schema, None))
@@ -780,6 +796,8 @@ def consumer_status() -> ConsumerStatus | None:
                 waiting_since=count.oldest if count else None,
                 seen_at=checkpoint.seen_at,
                 blocked_by=checkpoint.blocked_by,
+                newer=newer[name].streams if name in newer else 0,
+                waits_for=newer[name].first if name in newer else checkpoint.waits_for,
             )
         )
     return ConsumerStatus(projections=projections, strays=_room.count_strays())

@@ -36,40 +36,45 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200, or 503 with what is in the way. A handful of small queries, answered in two seconds.
 
     With `?projections=1` also what keeps read models, here or behind a broker, from showing what
-    the log says.
+    the log says. What only waits for an upgrade is a warning.
     """
     look = _all_problems if request.GET.get("projections") == "1" else _problems
     try:
-        problems = bounded.ask(look, seconds=PATIENCE)
+        problems, warnings = bounded.ask(look, seconds=PATIENCE)
     except bounded.NoAnswer:
         logger.error("The database has not answered within %.1f s.", PATIENCE)
-        problems = [NO_ANSWER]
+        problems, warnings = [NO_ANSWER], []
     return JsonResponse(
-        {"ready": not problems, "problems": problems}, status=503 if problems else 200
+        {"ready": not problems, "problems": problems, "warnings": warnings},
+        status=503 if problems else 200,
     )
 
 
-def _problems() -> list[str]:
+def _problems() -> tuple[list[str], list[str]]:
+    """Problems and warnings."""
     try:
         problems = [
             f"The log is not protected as it should be: {name} is missing or weakened."
             for name in wiring.missing_log_guards(connection)
         ]
         applied = MigrationRecorder(connection).applied_migrations()
+        if unapplied := _newest_migrations() - applied.keys():
+            names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
+            problems.append(f"Migrations are not applied: {names}.")
+            # The tables that warnings are read from may lack a column.
+            return problems, []
+        return problems + wiring.key_troubles(), wiring.warnings(applied)
     except ImproperlyConfigured as error:
-        return [str(error)]
+        return [str(error)], []
     except Error:
         # Its text may name hosts and users: for who reads the log, not for who may ask this.
         logger.exception(NO_ANSWER)
-        return [NO_ANSWER]
-    if unapplied := _newest_migrations() - applied.keys():
-        names = ", ".join(sorted(f"{app}.{name}" for app, name in unapplied))
-        return [*problems, f"Migrations are not applied: {names}."]
-    return problems + wiring.key_troubles()
+        return [NO_ANSWER], []
 
 
-def _all_problems() -> list[str]:
-    return _problems() or _projection_problems()
+def _all_problems() -> tuple[list[str], list[str]]:
+    problems, warnings = _problems()
+    return problems or _projection_problems(), warnings
 
 
 def _projection_problems() -> list[str]:

@@ -16,8 +16,9 @@ from eventstore.application.ports import (
     ParkedStreams,
     WaitingRoom,
 )
-from eventstore.application.reading import HEARTBEAT
+from eventstore.application.reading import HEARTBEAT, WAITING
 from eventstore.application.received import PATIENCE, ReceivedDelivery
+from eventstore.domain.exceptions import RowsOfNewerCode
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +85,13 @@ class Consumption:
         """Until stopped; with `once`, until what the broker holds by now is handled.
 
         Raises AnotherLog, and what says nothing of the messages, as when the database is gone;
-        with `once` also NotReceived, where the broker is out of reach.
+        with `once` also NotReceived, where the broker is out of reach, and RowsOfNewerCode.
         """
         self._start()
+        while (newer := self._rows_of_newer_code()) and self._go_on():
+            if once:
+                raise newer
+            self._wait(WAITING)
         while self._go_on():
             if self._held():
                 if once:
@@ -141,6 +146,36 @@ class Consumption:
         for delivery in self._deliveries:
             self._checkpoints.start(delivery.name, schema=delivery.projection.schema)
             self._checkpoints.seen(delivery.name)
+        self._read_anew()
+
+    def _read_anew(self) -> None:
+        """This code may be the newer one that messages wait for."""
+        for delivery in self._deliveries:
+            for stream_id in self._room.newer(delivery.name):
+                if not self._go_on():
+                    return
+                delivery.heal(stream_id)
+        # Of what is left the feed may give a better message.
+        end = self._monotonic() + LOOK
+        for delivery in self._deliveries:
+            for stream_id in self._room.newer(delivery.name):
+                if not self._go_on() or self._monotonic() > end:
+                    return
+                delivery.retry(stream_id)
+
+    def _rows_of_newer_code(self) -> RowsOfNewerCode | None:
+        found = None
+        kept = self._checkpoints.all()
+        for delivery in self._deliveries:
+            name, stored, known = delivery.name, kept[delivery.name], delivery.projection.schema
+            newer = None
+            if stored.schema > known:
+                newer = RowsOfNewerCode(projection=name, stored=stored.schema, known=known)
+            what = str(newer or "")
+            if what != stored.waits_for:
+                self._checkpoints.wait(name, at=stored.position, what=what)
+            found = found or newer
+        return found
 
     def _receive(self, consumer: EventConsumer, *, once: bool) -> bool:
         """True when, with `once`, the broker holds no more."""

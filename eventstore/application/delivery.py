@@ -8,8 +8,15 @@ from uuid import UUID
 from eventstore.application.parking import ParkedStream
 from eventstore.application.ports import ParkedStreams, StreamSource, UnitOfWork
 from eventstore.application.projection import Projection
+from eventstore.domain.content import EVENT_TYPE_LENGTH
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import BrokenStream, UndecodableEvent
+from eventstore.domain.exceptions import (
+    BrokenStream,
+    MessageOfNewerCode,
+    ReadableElsewhere,
+    UndecodableEvent,
+    UnreadableEvent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +47,12 @@ class NothingToGoOnFrom(Exception):
 
 
 class Delivery:
-    """Whatever the projection raises is a stream parked.
+    """Whatever the projection raises is a stream parked, and so is an event that cannot be decoded.
 
-    Raised are what cannot be decoded, MemoryError and what is `transient`, since these say nothing
-    of the event (the database is locked or gone), and whatever parking raises: nobody may take
-    those for handled.
+    Raised are ReadableElsewhere and MessageOfNewerCode, with everything before the event applied:
+    it waits for another process. Raised are MemoryError and what is `transient`, too, since these
+    say nothing of the event (the database is locked or gone), and whatever parking raises: nobody
+    may take those for handled.
     """
 
     def __init__(
@@ -61,7 +69,7 @@ class Delivery:
         self._parked = parked
         self._savepoint = savepoint
         self._raised: tuple[type[Exception], ...] = (
-            UndecodableEvent,
+            MessageOfNewerCode,
             MemoryError,
             *transient,
         )
@@ -108,13 +116,22 @@ class Delivery:
         return None
 
     def retry(self, stream_id: UUID) -> ParkedStream | None:
-        """Heal a parked stream. None where it is not parked any more, else how it failed now."""
-        parked = self.heal(stream_id)
+        """Heal a parked stream. None where it is not parked any more, else how it failed now.
+
+        It stays parked before an event that waits for another process: checkpoints may be past it.
+        """
+        parked = self._healed_or_parked(stream_id)
         if parked is not None:
             return parked
         self._parked.release(self.name, stream_id)
         # Whatever was appended in between, others have passed by: it was parked to them.
-        return self.heal(stream_id)
+        return self._healed_or_parked(stream_id)
+
+    def _healed_or_parked(self, stream_id: UUID) -> ParkedStream | None:
+        try:
+            return self.heal(stream_id)
+        except ReadableElsewhere as error:
+            return self._park_before(error)
 
     def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
         """As `retry`, but if event `version` fails again, pass it over and heal the rest.
@@ -134,18 +151,40 @@ class Delivery:
         return self.retry(stream_id)
 
     def _heal_one_by_one(self, stream_id: UUID) -> ParkedStream | None:
-        """Which event it is that fails; all before it are applied."""
-        missing = self._source.read_stream(stream_id, after=self.projection.version(stream_id))
+        """Which event it is that fails; all before it are applied. Raises ReadableElsewhere."""
+        missing, unreadable = self._missing(stream_id)
         for recorded in missing:
             try:
                 with self._savepoint():
                     self.projection.handle([recorded])
+            except ReadableElsewhere:
+                raise
             except self._raised:
                 raise
             except Exception as error:  # noqa: BLE001  # parked with its class and place
                 event_type = recorded.event.event_type
                 return self._park(stream_id, recorded.version, event_type, error)
-        return None
+        if isinstance(unreadable, ReadableElsewhere):
+            raise unreadable
+        return None if unreadable is None else self._park_before(unreadable)
+
+    def _missing(self, stream_id: UUID) -> tuple[list[RecordedEvent], UndecodableEvent | None]:
+        """What the rows lack, up to the first event that cannot be decoded, and why it cannot."""
+        shown = self.projection.version(stream_id)
+        try:
+            return self._source.read_stream(stream_id, after=shown), None
+        except UndecodableEvent as error:
+            until = error.version - 1
+            return self._source.read_stream(stream_id, after=shown, until=until), error
+
+    def _park_before(self, error: UndecodableEvent) -> ParkedStream:
+        stream_id, version = error.stream_id, error.version
+        # As newer code, or somebody past all code, has stored it.
+        event_type = error.event_type[:EVENT_TYPE_LENGTH] if error.event_type.isprintable() else ""
+        broken = UnreadableEvent(
+            stream_id=stream_id, version=version, event_type=event_type, error=error
+        )
+        return self._park(stream_id, version, event_type, broken)
 
     def _park(
         self, stream_id: UUID, version: int, event_type: str, error: Exception

@@ -1,17 +1,36 @@
 """Follows the settled log and feeds projections, each from its own checkpoint."""
 
+import logging
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from eventstore.application.delivery import Delivery
-from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams
-from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, readable
+from eventstore.application.naming import obstacle_of
+from eventstore.application.ports import Checkpoint, Checkpoints, EventStore, ParkedStreams
+from eventstore.application.reading import (
+    HEARTBEAT,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    WAITING,
+    readable,
+)
 from eventstore.application.repair import Repair
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import UndecodableEvent
+from eventstore.domain.exceptions import ReadableElsewhere, RowsOfNewerCode, UndecodableEvent
+
+logger = logging.getLogger(__name__)
 
 RETRY = 1.0
 """Seconds between two looks for parked streams that are due."""
+
+
+class _Waiting(NamedTuple):
+    """What a projection waits before, and when it looks again."""
+
+    position: int
+    error: ReadableElsewhere | RowsOfNewerCode
+    until: float
 
 
 class Follower:
@@ -44,12 +63,16 @@ class Follower:
         self._stopped = stopped
         self._held = held
         self._beat_at = self._retry_at = monotonic()
+        self._waiting: dict[str, _Waiting] = {}
 
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, as far as the log is settled now, held ones left out.
 
-        Raises UndecodableEvent at the first event that this code cannot read, with everything
-        before it handled, and CursorBeyondLog.
+        Where only another process can read the next event, or newer code built the rows, the
+        checkpoint says so and stays. Streams without such an event go on meanwhile, by repairs,
+        and so do other projections; with `once` it is raised when they are there.
+
+        Raises CursorBeyondLog, and with `once` ReadableElsewhere and RowsOfNewerCode.
         """
         end = self._store.settled_end()
         for delivery in self._deliveries:
@@ -62,43 +85,94 @@ class Follower:
             self._retry()
             moved = self._round()
             if once and all(
-                position >= end or self._held(delivery.name)
-                for delivery, position in zip(self._deliveries, self._positions(), strict=True)
+                kept.position >= end or self._held(delivery.name)
+                for delivery, kept in zip(self._deliveries, self._kept(), strict=True)
             ):
                 return
+            if once and not moved and self._waiting:
+                raise next(iter(self._waiting.values())).error
             pause = SHORTEST_PAUSE if moved else min(pause * 1.5, LONGEST_PAUSE)
             if not moved:
                 self._sleep(pause)
 
-    def _positions(self) -> list[int]:
+    def _kept(self) -> list[Checkpoint]:
         checkpoints = self._checkpoints.all()
-        return [checkpoints[delivery.name].position for delivery in self._deliveries]
+        return [checkpoints[delivery.name] for delivery in self._deliveries]
 
     def _round(self) -> bool:
         """One batch for each projection. False where no checkpoint was moved."""
         moved = False
         batches: dict[int, list[RecordedEvent]] = {}
-        for delivery, position in zip(self._deliveries, self._positions(), strict=True):
+        for delivery, kept in zip(self._deliveries, self._kept(), strict=True):
+            waiting = self._waiting.get(delivery.name)
             if self._held(delivery.name):
                 continue
-            if position not in batches:
-                batches[position] = readable(self._store, after=position)
-            if batches[position]:
-                moved = self._deliver(delivery, position, batches[position]) or moved
+            if waiting and waiting.position == kept.position and self._monotonic() < waiting.until:
+                continue
+            try:
+                moved = self._advance(delivery, kept, batches) or moved
+                self._waiting.pop(delivery.name, None)
+            except (ReadableElsewhere, RowsOfNewerCode) as error:
+                self._wait(delivery, kept, error)
         return moved
 
-    def _deliver(self, delivery: Delivery, position: int, batch: list[RecordedEvent]) -> bool:
+    def _advance(
+        self, delivery: Delivery, kept: Checkpoint, batches: dict[int, list[RecordedEvent]]
+    ) -> bool:
+        """False where the checkpoint was not moved."""
+        known, position = delivery.projection.schema, kept.position
+        if kept.schema > known:
+            raise RowsOfNewerCode(projection=delivery.name, stored=kept.schema, known=known)
+        try:
+            if position not in batches:
+                batches[position] = readable(self._store, after=position)
+        except UndecodableEvent:
+            # Perhaps one of streams that this projection has nothing to do with.
+            return self._advance_alone(delivery, position)
+        batch = batches[position]
+        return bool(batch) and self._deliver(delivery, position, batch, batch[-1].position)
+
+    def _advance_alone(self, delivery: Delivery, position: int) -> bool:
+        """By its own streams' events. One that cannot be decoded parks its stream."""
+        end = self._store.settled_end()
+        try:
+            batch = readable(
+                self._store, after=position, stream_types=[delivery.projection.stream_type]
+            )
+        except ReadableElsewhere:
+            raise
+        except UndecodableEvent as error:
+            streams: dict[UUID, list[RecordedEvent]] = {error.stream_id: []}
+            return self._delivered(delivery, position, error.position, streams, alone=True)
+        return self._deliver(delivery, position, batch, batch[-1].position if batch else end)
+
+    def _wait(
+        self, delivery: Delivery, kept: Checkpoint, error: ReadableElsewhere | RowsOfNewerCode
+    ) -> None:
+        name, what, began = delivery.name, obstacle_of(str(error)), self._monotonic()
+        if kept.waits_for != what:
+            logger.warning("%s waits: %s", name, error)
+            self._checkpoints.wait(name, at=kept.position, what=what)
+        if isinstance(error, ReadableElsewhere):
+            # Order matters within a stream alone: all others go on.
+            for repair in self._repairs:
+                if repair.projection == name:
+                    repair.run(go_on=self._go_on)
+        took = self._monotonic() - began
+        self._waiting[name] = _Waiting(kept.position, error, self._monotonic() + WAITING + 4 * took)
+
+    def _deliver(
+        self, delivery: Delivery, position: int, batch: list[RecordedEvent], last: int
+    ) -> bool:
         """Rows and checkpoint in one transaction. False where another process has it."""
         streams: dict[UUID, list[RecordedEvent]] = {}
         for recorded in batch:
             if recorded.stream_type == delivery.projection.stream_type:
                 streams.setdefault(recorded.stream_id, []).append(recorded)
         try:
-            return self._delivered(delivery, position, batch[-1].position, streams)
-        except UndecodableEvent:
-            raise
+            return self._delivered(delivery, position, last, streams)
         except Exception:  # noqa: BLE001  # all of it is undone, and what fails is looked for
-            return self._delivered(delivery, position, batch[-1].position, streams, alone=True)
+            return self._delivered(delivery, position, last, streams, alone=True)
 
     def _delivered(
         self,
@@ -118,10 +192,18 @@ class Follower:
                 if stream_id in waiting:
                     continue
                 if alone:
-                    delivery.heal(stream_id)
+                    self._heal(delivery, stream_id, last)
                 else:
                     delivery.projection.handle(events)
             return self._checkpoints.move(delivery.name, expected=position, position=last)
+
+    def _heal(self, delivery: Delivery, stream_id: UUID, last: int) -> None:
+        try:
+            delivery.heal(stream_id)
+        except ReadableElsewhere as error:
+            # What comes later is met in its turn.
+            if error.position <= last:
+                raise
 
     def _retry(self) -> None:
         if self._monotonic() < self._retry_at:

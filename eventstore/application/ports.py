@@ -327,6 +327,8 @@ class Checkpoint(NamedTuple):
     """Why it gets no further, in words; empty where nothing is known to be in its way."""
     received: int = 0
     """The highest position of which a message was handled; others below it may still come."""
+    waits_for: str = ""
+    """What it waits before until newer code runs, in words; empty where nothing is known."""
 
 
 class Checkpoints(Protocol):
@@ -344,7 +346,13 @@ class Checkpoints(Protocol):
         """
 
     def move(self, projection: str, *, expected: int, position: int) -> bool:
-        """Compare-and-set: False, and nothing written, where it is not at `expected`."""
+        """Compare-and-set: False, and nothing written, where it is not at `expected`.
+
+        Where it is moved, it waits for nothing any more.
+        """
+
+    def wait(self, projection: str, *, at: int, what: str) -> None:
+        """Say what it waits before, if it is at this position; nothing where the text is empty."""
 
     def seen(self, projection: str) -> None:
         """The heartbeat of a follower or consumer, now."""
@@ -393,6 +401,14 @@ class WaitingCount(NamedTuple):
     oldest: datetime
 
 
+class NewerMessages(NamedTuple):
+    """What waits for newer code than the consumer's."""
+
+    streams: int
+    first: str
+    """The one that came first, in words."""
+
+
 class WaitingRoom(Protocol):
     """Messages that a projection has received and cannot apply yet, for each projection its own.
 
@@ -424,7 +440,19 @@ class WaitingRoom(Protocol):
     def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None: ...
 
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
-        """Streams with a message that waits since before then, unless they are parked."""
+        """Streams with a message that waits since before then.
+
+        Unless they are parked, or wait for newer code.
+        """
+
+    def wait_for(self, projection: str, stream_id: UUID, *, version: int, what: str) -> None:
+        """This message waits for newer code, which `what` says in words."""
+
+    def newer(self, projection: str) -> list[UUID]:
+        """Streams that wait for newer code, those with the oldest messages first."""
+
+    def count_newer(self) -> Mapping[str, NewerMessages]:
+        """By projection; no entry where none waits for newer code."""
 
     def count(self) -> Mapping[str, WaitingCount]:
         """By projection; no entry where none waits."""

@@ -173,11 +173,16 @@ class ReceivedDelivery(Delivery):
         self._room.keep_unreadable(self.name, stream_id, _waiting(message, now), instead_of=there)
 
     def heal(self, stream_id: UUID) -> ParkedStream | None:
-        """What has come is applied, and leaves the waiting room."""
-        parked = super().heal(stream_id)
-        if parked is None:
-            # What could be read is applied by now, so what cannot be is met first.
-            parked = super().heal(stream_id)
+        """What has come is applied, and leaves the waiting room.
+
+        A message that newer code wrote stays in it, and so does what comes behind it.
+        """
+        parked = None
+        try:
+            # Twice: what could be read is applied by then, so what cannot be is met first.
+            parked = super().heal(stream_id) or super().heal(stream_id)
+        except MessageOfNewerCode as error:
+            self._room.wait_for(self.name, stream_id, version=error.version, what=str(error))
         self._clear(stream_id)
         return parked
 

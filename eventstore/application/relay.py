@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
+from eventstore.application.naming import obstacle_of
 from eventstore.application.ports import (
     Checkpoint,
     Checkpoints,
@@ -10,8 +11,17 @@ from eventstore.application.ports import (
     EventStore,
     NotPublished,
 )
-from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE, readable
+from eventstore.application.reading import (
+    HEARTBEAT,
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    WAITING,
+    readable,
+)
 from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import ReadableElsewhere, UndecodableEvent
+
+logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -65,9 +75,11 @@ class Relay:
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, as far as the log is settled now, or not at all while held.
 
-        Raises UndecodableEvent at the first event that this code cannot read, with everything
-        before it published, and CursorBeyondLog; with `once` also NotPublished, where the broker
-        takes nothing for `GIVE_UP` seconds.
+        Before an event that cannot be read it waits, with everything before it published, and the
+        checkpoint says so.
+
+        Raises CursorBeyondLog; with `once` also UndecodableEvent, and NotPublished, where the
+        broker takes nothing for `GIVE_UP` seconds.
         """
         end = self._store.settled_end()
         self._checkpoints.start(CHECKPOINT, schema=SCHEMA)
@@ -80,7 +92,13 @@ class Relay:
                 self._sleep(LONGEST_PAUSE)
                 continue
             checkpoint = self._checkpoints.all()[CHECKPOINT]
-            batch = readable(self._store, after=checkpoint.position)
+            try:
+                batch = readable(self._store, after=checkpoint.position)
+            except UndecodableEvent as error:
+                if once:
+                    raise
+                self._stand(checkpoint, error)
+                continue
             if not batch:
                 self._tell(checkpoint, "")
             if once and checkpoint.position >= end:
@@ -148,6 +166,17 @@ class Relay:
             self._progress_at = self._monotonic()
             self._retry_in = FIRST_RETRY
         return confirmed, refusal
+
+    def _stand(self, checkpoint: Checkpoint, error: UndecodableEvent) -> None:
+        """Another relay may be able to read it, and then moves the checkpoint."""
+        what = obstacle_of(str(error))
+        waits_for, obstacle = (what, "") if isinstance(error, ReadableElsewhere) else ("", what)
+        if what not in (checkpoint.waits_for, checkpoint.blocked_by):
+            logger.warning("The relay waits: %s", error)
+        if checkpoint.waits_for != waits_for:
+            self._checkpoints.wait(CHECKPOINT, at=checkpoint.position, what=waits_for)
+        self._tell(checkpoint, obstacle)
+        self._wait(WAITING)
 
     def _tell(self, checkpoint: Checkpoint, obstacle: str) -> None:
         if checkpoint.blocked_by != obstacle:

@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from eventstore.application.delivery import Delivery
-from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams, UnitOfWork
+from eventstore.application.naming import obstacle_of
+from eventstore.application.ports import (
+    Checkpoint,
+    Checkpoints,
+    EventStore,
+    ParkedStreams,
+    UnitOfWork,
+)
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    ReadableElsewhere,
+    RowsOfNewerCode,
+    UndecodableEvent,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +36,8 @@ class Repaired:
     """That lacked something."""
     complete: bool
     """Whether the checkpoint is now at the end that the log had."""
-    unreadable: int = 0
-    """Streams of which an event cannot be decoded: they and the checkpoint stay where they are."""
+    waiting: bool = False
+    """Whether something waits for another process, and the checkpoint stays where it is."""
 
 
 def repair_until(
@@ -40,14 +52,14 @@ def repair_until(
     """Repair until the checkpoints have reached the position, whoever moves them.
 
     Where a transaction in flight or another process keeps one back, it is tried again for so many
-    seconds; where an event cannot be decoded, it is not. Returns the projections that were not
-    brought that far. Raises what a repair raises.
+    seconds; where an event waits for another process, it is not. Returns the projections that were
+    not brought that far. Raises what a repair raises.
     """
     deadline, pause = monotonic() + patience, SHORTEST_PAUSE
     waiting, left = list(repairs), []
     while True:
         repaired = {repair: repair.run() for repair in waiting}
-        left += [repair for repair, done in repaired.items() if done.unreadable]
+        left += [repair for repair, done in repaired.items() if done.waiting]
         reached = checkpoints.all()
         waiting = [
             repair
@@ -92,46 +104,55 @@ class Repair:
 
         Of each at most `limit` streams; `go_on` is asked between transactions. The checkpoint
         moves only when nothing was left: it is skipped where another process has it, and stays
-        before an event that cannot be decoded, which is logged.
+        before an event that only another process can read. The checkpoint says which that is, and
+        it is logged when it is met first.
 
         Raises CursorBeyondLog, and UnsafeLogRead in a transaction that has appended.
         """
         name = self._projection.name
         self._checkpoints.start(name, schema=self._projection.schema)
-        position, end = self._checkpoints.all()[name].position, self._store.settled_end()
+        kept, end = self._checkpoints.all()[name], self._store.settled_end()
+        position = kept.position
         if position > end:
             raise CursorBeyondLog(after=position, last=end)
+        if kept.schema > (known := self._projection.schema):
+            self._wait(kept, RowsOfNewerCode(projection=name, stored=kept.schema, known=known))
+            return Repaired(streams=0, complete=False, waiting=True)
         # Before anything is healed: what fails only now is not tried twice.
         parked = self._parked.listed(name, limit=limit)
         behind = self._projection.behind(after=position, until=end)
-        complete, unreadable = limit is None or len(behind) <= limit, 0
+        complete, waiting = limit is None or len(behind) <= limit, list[ReadableElsewhere]()
         for start in range(0, len(behind[:limit]), STREAMS):
             chunk = behind[:limit][start : start + STREAMS]
             healed = self._healed(chunk, at=position) if go_on() else None
             complete = complete and healed is not None
-            unreadable += healed or 0
-        if complete and not unreadable:
+            waiting += healed or ()
+        if waiting:
+            self._wait(kept, min(waiting, key=lambda error: error.position))
+        elif complete:
             with self._checkpoints.claimed(name) as checkpoint:
                 complete = checkpoint is not None and self._checkpoints.move(
                     name, expected=position, position=end
                 )
-        complete = complete and not unreadable
+        complete = complete and not waiting
         for one in parked:
             if not go_on():
                 break
             with self._checkpoints.claimed(name) as checkpoint:
                 if checkpoint is not None:
-                    self._retried(one.stream_id)
-        return Repaired(streams=len(behind), complete=complete, unreadable=unreadable)
+                    self._delivery.retry(one.stream_id)
+        return Repaired(streams=len(behind), complete=complete, waiting=bool(waiting))
 
-    def _retried(self, stream_id: UUID) -> None:
-        try:
-            self._delivery.retry(stream_id)
-        except UndecodableEvent as error:
-            logger.error("%r stays behind: %s", self._projection, error)
+    def _wait(self, kept: Checkpoint, error: ReadableElsewhere | RowsOfNewerCode) -> None:
+        what = obstacle_of(str(error))
+        if what != kept.waits_for:
+            logger.warning("%r waits: %s", self._projection, error)
+            self._checkpoints.wait(self._projection.name, at=kept.position, what=what)
 
-    def _healed(self, chunk: Sequence[tuple[UUID, int]], *, at: int) -> int | None:
-        """How many streams cannot be decoded; None where another process has the checkpoint."""
+    def _healed(
+        self, chunk: Sequence[tuple[UUID, int]], *, at: int
+    ) -> list[ReadableElsewhere] | None:
+        """What streams wait before; None where another process has the checkpoint."""
         name = self._projection.name
         with self._checkpoints.claimed(name) as checkpoint:
             if checkpoint is None or checkpoint.position != at:
@@ -144,7 +165,7 @@ class Repair:
                 # One of the streams cannot be decoded. Each is tried alone to find which.
                 left = shown
             healed = [self._healed_alone(stream_id) for stream_id in left]
-        return healed.count(False)
+        return [error for error in healed if error]
 
     def _left(
         self, missing: Mapping[UUID, Sequence[RecordedEvent]], shown: Mapping[UUID, int]
@@ -158,10 +179,9 @@ class Repair:
         except Exception:  # noqa: BLE001  # each alone, which parks the one that fails
             return missing
 
-    def _healed_alone(self, stream_id: UUID) -> bool:
+    def _healed_alone(self, stream_id: UUID) -> ReadableElsewhere | None:
         try:
             self._delivery.heal(stream_id)
-        except UndecodableEvent as error:
-            logger.error("%r stays behind: %s", self._projection, error)
-            return False
-        return True
+        except ReadableElsewhere as error:
+            return error
+        return None

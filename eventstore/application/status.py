@@ -1,8 +1,10 @@
 """Whether a projection shows what the log says, and who has to look where it does not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from eventstore.application.ports import Checkpoint, NewerMessages
 
 PATIENCE = timedelta(seconds=15)
 """How long an event may wait, and a follower be silent, before it is somebody's business."""
@@ -30,17 +32,20 @@ class ProjectionStatus:
     """The last heartbeat of a follower."""
     followed: bool
     """Whether this deployment relies on one."""
+    waits_for: str
+    """What it waits before until newer code runs; empty where it does not."""
 
     def troubles(self, now: datetime) -> Iterator[str]:
         """What needs a person, in words; nothing where all is well."""
         if self.parked:
             yield _parked(self.name, self.parked)
-        if self.waiting_since is not None and now - self.waiting_since > PATIENCE:
+        late = self.waiting_since is not None and now - self.waiting_since > PATIENCE
+        if late and not self.waits_for:
             yield (
                 f"{self.name}: an event waits since {self.waiting_since:%Y-%m-%d %H:%M:%S %Z}. "
                 "`manage.py follow --once` brings the rows up to the log."
             )
-        if self.stored_schema != self.schema:
+        if self.stored_schema < self.schema:
             yield (
                 f"{self.name}: rows are of schema {self.stored_schema}, the code is of "
                 f"{self.schema}. Run `manage.py replay`."
@@ -67,12 +72,15 @@ class PublisherStatus:
     """The last heartbeat of a relay."""
     blocked_by: str
     """Why the broker takes no more; empty where it does."""
+    waits_for: str
+    """What it waits before until newer code runs; empty where it does not."""
 
     def troubles(self, now: datetime) -> Iterator[str]:
         """What needs a person, in words; nothing where all is well."""
         if self.blocked_by:
             yield f"publisher: {self.blocked_by}. It is tried again and again."
-        if self.waiting_since is not None and now - self.waiting_since > PATIENCE:
+        late = self.waiting_since is not None and now - self.waiting_since > PATIENCE
+        if late and not self.waits_for:
             since = f"{self.waiting_since:%Y-%m-%d %H:%M:%S %Z}"
             yield f"publisher: an event waits for the broker since {since}."
         if self.seen_at is None or now - self.seen_at > PATIENCE:
@@ -103,12 +111,16 @@ class ConsumedProjection:
     """The last heartbeat of a consumer."""
     blocked_by: str
     """Why the broker gives it nothing; empty where it does."""
+    newer: int
+    """Streams with a message that newer code alone can read."""
+    waits_for: str
+    """The first such message, or what all of it waits for; empty where nothing is waited for."""
 
     def troubles(self, now: datetime) -> Iterator[str]:
         """What needs a person, in words; nothing where all is well."""
         if self.parked:
             yield _parked(self.name, self.parked)
-        if self.stored_schema != self.schema:
+        if self.stored_schema < self.schema:
             yield (
                 f"{self.name}: rows are of schema {self.stored_schema}, the code is of "
                 f"{self.schema}. Build them anew, in an empty database, from the first event on."
@@ -143,6 +155,30 @@ def _parked(name: str, count: int) -> str:
         f"{name}: {count} {streams} parked. "
         "See `manage.py parked list`, and retry them once the cause is gone."
     )
+
+
+def warnings(
+    kept: Mapping[str, Checkpoint], schemas: Mapping[str, int], newer: Mapping[str, NewerMessages]
+) -> Iterator[str]:
+    """Names, in words, what waits for an upgrade and needs nothing else.
+
+    `schemas` are those of this code's projections.
+    """
+    for name, checkpoint in sorted(kept.items()):
+        if checkpoint.waits_for:
+            yield _waiting(name, checkpoint.waits_for)
+        if (stored := checkpoint.schema) > (known := schemas.get(name, stored)):
+            yield (
+                f"{name}: rows are of schema {stored}, and this code is of {known}: newer code "
+                "built them. Upgrade this process too."
+            )
+    for name, messages in sorted(newer.items()):
+        streams = "1 stream" if messages.streams == 1 else f"{messages.streams} streams"
+        yield _waiting(f"{streams} of {name}", messages.first)
+
+
+def _waiting(who: str, what: str) -> str:
+    return f"{who}: waiting for the code, or the key, that reads this, and then going on: {what}"
 
 
 def _silent(who: str, seen_at: datetime | None) -> str:

@@ -253,7 +253,7 @@ class EventAlreadyStored(Exception):
 
 @dataclass(eq=False, kw_only=True)
 class UndecodableEvent(Exception):
-    """A stored event that this code cannot read: it stops the reader and is never skipped.
+    """A stored event that this process cannot read: no reader passes it by unseen.
 
     Its text quotes nothing that the event says.
     """
@@ -275,14 +275,19 @@ class UndecodableEvent(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
-class WithoutItsKey(UndecodableEvent):
+class ReadableElsewhere(UndecodableEvent):
+    """Another process can read it: nothing is wrong with it, and readers wait before it."""
+
+
+@dataclass(eq=False, kw_only=True)
+class WithoutItsKey(ReadableElsewhere):
     """The key that wraps its stream's key is not configured here."""
 
     code: ClassVar[str] = "key_missing"
 
 
 @dataclass(eq=False, kw_only=True)
-class StoredByNewerCode(UndecodableEvent):
+class StoredByNewerCode(ReadableElsewhere):
     """This code knows no such event type, or no schema version as high: it is too old."""
 
     code: ClassVar[str] = "newer_event"
@@ -352,6 +357,16 @@ class BrokenStream(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
+class UnreadableEvent(BrokenStream):
+    """The event is in the log, and this code should be able to decode it."""
+
+    error: UndecodableEvent
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@dataclass(eq=False, kw_only=True)
 class EventsMissing(BrokenStream):
     """Messages of later events have come, and these have not."""
 
@@ -383,6 +398,21 @@ class UnreadableMessage(BrokenStream):
 @dataclass(eq=False, kw_only=True)
 class MessageOfNewerCode(UnreadableMessage):
     """This code knows no such event type, or no schema version as high: it is too old."""
+
+
+@dataclass(eq=False, kw_only=True)
+class RowsOfNewerCode(Exception):
+    """Newer code built the rows of a projection anew: this code would leave columns of it out."""
+
+    projection: str
+    stored: int
+    known: int
+
+    def __str__(self) -> str:
+        return (
+            f"The rows of {self.projection} are of schema {self.stored}, and this code is of "
+            f"schema {self.known}: newer code built them."
+        )
 
 
 @dataclass(eq=False, kw_only=True)

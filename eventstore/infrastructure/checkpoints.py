@@ -37,7 +37,11 @@ class DjangoCheckpoints:
 
     def move(self, projection: str, *, expected: int, position: int) -> bool:
         rows = models.Checkpoint.objects.filter(pk=projection, position=expected)
-        return bool(rows.update(position=position))
+        return bool(rows.update(position=position, waits_for=""))
+
+    def wait(self, projection: str, *, at: int, what: str) -> None:
+        rows = models.Checkpoint.objects.filter(pk=projection, position=at)
+        rows.update(waits_for=obstacle_of(what))
 
     def seen(self, projection: str) -> None:
         models.Checkpoint.objects.filter(pk=projection).update(seen_at=self._clock())
@@ -53,9 +57,12 @@ class DjangoCheckpoints:
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         check_projection(projection, schema=schema)
         models.Checkpoint.objects.update_or_create(
-            projection=projection, defaults={"position": position, "schema": schema}
+            projection=projection,
+            defaults={"position": position, "schema": schema, "waits_for": ""},
         )
 
 
 def _checkpoint(row: models.Checkpoint) -> Checkpoint:
-    return Checkpoint(row.position, row.schema, row.seen_at, row.blocked_by, row.received)
+    return Checkpoint(
+        row.position, row.schema, row.seen_at, row.blocked_by, row.received, row.waits_for
+    )

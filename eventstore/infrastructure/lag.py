@@ -47,6 +47,7 @@ def statuses(
                 waiting_since=since,
                 seen_at=checkpoint.seen_at,
                 followed=followed,
+                waits_for=checkpoint.waits_for,
             )
         )
     return found
@@ -65,6 +66,7 @@ def publisher_status(checkpoints: Checkpoints) -> PublisherStatus:
         waiting_since=since,
         seen_at=checkpoint.seen_at,
         blocked_by=checkpoint.blocked_by,
+        waits_for=checkpoint.waits_for,
     )
 
 

@@ -18,6 +18,7 @@ from eventstore.application.ports import (
     Checkpoint,
     EventBatch,
     EventStore,
+    NewerMessages,
     WaitingCount,
     WaitingMessage,
 )
@@ -413,8 +414,13 @@ class InMemoryCheckpoints:
         kept = self._checkpoints.get(projection)
         if kept is None or kept.position != expected:
             return False
-        self._checkpoints[projection] = kept._replace(position=position)
+        self._checkpoints[projection] = kept._replace(position=position, waits_for="")
         return True
+
+    def wait(self, projection: str, *, at: int, what: str) -> None:
+        kept = self._checkpoints.get(projection)
+        if kept and kept.position == at:
+            self._checkpoints[projection] = kept._replace(waits_for=obstacle_of(what))
 
     def seen(self, projection: str) -> None:
         if kept := self._checkpoints.get(projection):
@@ -432,7 +438,9 @@ class InMemoryCheckpoints:
     def replace(self, projection: str, *, position: int, schema: int) -> None:
         self.start(projection, schema=schema)
         kept = self._checkpoints[projection]
-        self._checkpoints[projection] = kept._replace(position=position, schema=schema)
+        self._checkpoints[projection] = kept._replace(
+            position=position, schema=schema, waits_for=""
+        )
 
 
 class InMemoryParkedStreams:
@@ -501,6 +509,7 @@ class InMemoryWaitingRoom:
     def __init__(self, *, parked: InMemoryParkedStreams) -> None:
         self._parked = parked
         self._messages: dict[tuple[str, UUID], dict[int, WaitingMessage]] = {}
+        self._newer: dict[tuple[str, UUID, int], str] = {}
         self._strays: dict[bytes, None] = {}
 
     def keep(self, projection: str, stream_id: UUID, messages: Sequence[WaitingMessage]) -> None:
@@ -509,6 +518,7 @@ class InMemoryWaitingRoom:
         for message in messages:
             since = kept.get(message.version, message).kept_at
             kept[message.version] = message._replace(kept_at=since)
+            self._newer.pop((projection, stream_id, message.version), None)
 
     def keep_unreadable(
         self,
@@ -533,15 +543,37 @@ class InMemoryWaitingRoom:
         kept = self._messages.get((projection, stream_id), {})
         for version in versions:
             kept.pop(version, None)
+            self._newer.pop((projection, stream_id, version), None)
 
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
+        newer = set(self.newer(projection))
         since = {
             stream_id: min(message.kept_at for message in kept.values())
             for (name, stream_id), kept in self._messages.items()
-            if name == projection and kept and not self._parked.find(name, stream_id)
+            if name == projection
+            and kept
+            and stream_id not in newer
+            and not self._parked.find(name, stream_id)
         }
         late = sorted((at, stream_id) for stream_id, at in since.items() if at < before)
         return [stream_id for _, stream_id in late[:limit]]
+
+    def wait_for(self, projection: str, stream_id: UUID, *, version: int, what: str) -> None:
+        if version in self._messages.get((projection, stream_id), {}):
+            self._newer[projection, stream_id, version] = obstacle_of(what)
+
+    def newer(self, projection: str) -> list[UUID]:
+        return list(dict.fromkeys(id for name, id, _ in self._by_age() if name == projection))
+
+    def count_newer(self) -> Mapping[str, NewerMessages]:
+        found: dict[str, NewerMessages] = {}
+        for projection, stream_id, version in self._by_age():
+            what = self._newer[projection, stream_id, version]
+            found.setdefault(projection, NewerMessages(len(self.newer(projection)), what))
+        return found
+
+    def _by_age(self) -> list[tuple[str, UUID, int]]:
+        return sorted(self._newer, key=lambda one: self._messages[one[:2]][one[2]].kept_at)
 
     def count(self) -> Mapping[str, WaitingCount]:
         times: dict[str, list[datetime]] = defaultdict(list)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 
 from eventstore import models
-from eventstore.application.naming import check_projection
-from eventstore.application.ports import WaitingCount, WaitingMessage
+from eventstore.application.naming import check_projection, obstacle_of
+from eventstore.application.ports import NewerMessages, WaitingCount, WaitingMessage
 from eventstore.infrastructure.portions import portions
 
 KEPT_AT_ONCE = 500
@@ -30,7 +30,7 @@ class DjangoWaitingRoom:
             batch_size=KEPT_AT_ONCE,
             update_conflicts=True,
             unique_fields=["projection", "stream_id", "version"],
-            update_fields=["body", "erases"],
+            update_fields=["body", "erases", "waits_for"],
         )
 
     def keep_unreadable(
@@ -50,7 +50,7 @@ class DjangoWaitingRoom:
             there = models.WaitingMessage.objects.filter(
                 **key, version=message.version, body=instead_of
             )
-            there.update(body=message.body, erases=message.erases)
+            there.update(body=message.body, erases=message.erases, waits_for="")
 
     def waiting(self, projection: str, stream_id: UUID, *, after: int = 0) -> list[WaitingMessage]:
         rows = models.WaitingMessage.objects.filter(
@@ -81,9 +81,31 @@ class DjangoWaitingRoom:
         parked = models.ParkedStream.objects.filter(
             projection=projection, stream_id=OuterRef("stream_id")
         )
+        newer = _newer().filter(projection=projection, stream_id=OuterRef("stream_id"))
         rows = models.WaitingMessage.objects.filter(projection=projection, kept_at__lt=before)
-        streams = rows.exclude(Exists(parked)).values("stream_id").annotate(since=Min("kept_at"))
+        rows = rows.exclude(Exists(parked)).exclude(Exists(newer))
+        streams = rows.values("stream_id").annotate(since=Min("kept_at"))
         return [row["stream_id"] for row in streams.order_by("since", "stream_id")[:limit]]
+
+    def wait_for(self, projection: str, stream_id: UUID, *, version: int, what: str) -> None:
+        rows = models.WaitingMessage.objects.filter(
+            projection=projection, stream_id=stream_id, version=version
+        )
+        rows.update(waits_for=obstacle_of(what))
+
+    def newer(self, projection: str) -> list[UUID]:
+        streams = _newer().filter(projection=projection).values("stream_id")
+        by_age = streams.annotate(since=Min("kept_at")).order_by("since", "stream_id")
+        return [row["stream_id"] for row in by_age]
+
+    def count_newer(self) -> Mapping[str, NewerMessages]:
+        counts = _newer().values("projection").annotate(streams=Count("stream_id", distinct=True))
+        found = {}
+        for projection, streams in counts.values_list("projection", "streams"):
+            messages = _newer().filter(projection=projection).order_by("kept_at", "pk")
+            if first := messages.first():
+                found[projection] = NewerMessages(streams, first.waits_for)
+        return found
 
     def count(self) -> Mapping[str, WaitingCount]:
         rows = models.WaitingMessage.objects.values("projection")
@@ -103,6 +125,10 @@ class DjangoWaitingRoom:
 
     def count_strays(self) -> int:
         return models.StrayMessage.objects.count()
+
+
+def _newer() -> "QuerySet[models.WaitingMessage]":
+    return models.WaitingMessage.objects.exclude(waits_for="")
 
 
 def _digest(body: bytes) -> str:

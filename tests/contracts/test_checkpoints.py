@@ -56,6 +56,24 @@ def test_what_is_in_its_way_is_kept_until_nothing_is(checkpoints: Checkpoints) -
     assert checkpoints.all() == {"a": Checkpoint(position=7, schema=1, seen_at=None)}
 
 
+def test_what_it_waits_for_is_kept_until_it_moves(checkpoints: Checkpoints) -> None:
+    checkpoints.start("a", schema=1)
+    checkpoints.wait("a", at=7, what="of another place")
+    checkpoints.wait("none", at=0, what="newer code")
+    assert checkpoints.all() == {"a": Checkpoint(position=0, schema=1, seen_at=None)}
+    checkpoints.wait("a", at=0, what="newer code" * 100)
+    assert not checkpoints.move("a", expected=1, position=7)
+    assert checkpoints.all()["a"].waits_for.startswith("newer code")
+    checkpoints.move("a", expected=0, position=0)
+    assert checkpoints.all() == {"a": Checkpoint(position=0, schema=1, seen_at=None)}
+    checkpoints.wait("a", at=0, what="newer code")
+    checkpoints.wait("a", at=0, what="")
+    assert checkpoints.all()["a"].waits_for == ""
+    checkpoints.wait("a", at=0, what="newer code")
+    checkpoints.replace("a", position=0, schema=1)
+    assert checkpoints.all()["a"].waits_for == ""
+
+
 def test_rows_that_were_built_anew_have_another_position_and_schema(
     checkpoints: Checkpoints, clock: Clock
 ) -> None:

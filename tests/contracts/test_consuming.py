@@ -32,7 +32,7 @@ from eventstore.application.ports import (
 from eventstore.application.reading import HEARTBEAT
 from eventstore.application.received import PATIENCE, ReceivedDelivery, WaitingStreams
 from eventstore.domain.events import Metadata, RecordedEvent
-from eventstore.domain.exceptions import AnotherLog, UndecodableMessage
+from eventstore.domain.exceptions import AnotherLog, RowsOfNewerCode, UndecodableMessage
 from eventstore.infrastructure.memory import InMemoryParkedStreams, InMemoryWaitingRoom
 from eventstore.infrastructure.messaging.memory import MemoryEventConsumer
 from eventstore.infrastructure.messaging.message import decode, redacted
@@ -85,8 +85,10 @@ class World:
         self.model = model
         self.clock = clock
         self.feed: Feed | None = None
-        self.unreadable: set[bytes] = set()
+        self.newer: set[bytes] = set()
         """Bodies that this code is too old for."""
+        self.unreadable: set[bytes] = set()
+        """Bodies that an upcaster fails on."""
         self.bus = MemoryBus()
         self.consumer = self.bus.consumer("readers")
         self.naps: list[float] = []
@@ -98,10 +100,10 @@ class World:
 
     def decode(self, body: bytes) -> Message:
         source, recorded = decode(body, mapper())
-        if body in self.unreadable:
+        if body in self.newer | self.unreadable:
             raise UndecodableMessage(
-                reason="newer code",
-                newer=True,
+                reason="newer code" if body in self.newer else "an upcaster failed",
+                newer=body in self.newer,
                 whole=True,
                 source=source,
                 event_id=recorded.event_id,
@@ -362,12 +364,67 @@ def test_a_message_that_cannot_be_read_parks_its_stream_and_others_go_on(world: 
     world.consume()
     third = poisoned[2]
     error = (
-        f"MessageOfNewerCode: the message of event 3, {third.event.event_type} version 9, "
-        f"{third.event_id} at position {third.position}, cannot be decoded: newer code"
+        f"UnreadableMessage: the message of event 3, {third.event.event_type} version 9, "
+        f"{third.event_id} at position {third.position}, cannot be decoded: an upcaster failed"
     )
     assert world.parked() == [(poisoned[0].stream_id, 3, error, 1)]
     assert [world.version(poisoned), world.version(whole)] == [2, 8]
     assert (world.waiting, world.left()) == (6, 0)
+
+
+def test_a_message_of_newer_code_waits_by_name_and_parks_nothing(world: World) -> None:
+    ahead, whole, gone = world.stored(), world.stored(), world.stored()
+    world.newer = {body_of(ahead[2]), body_of(gone[0])}
+    world.sent(*ahead[:4], *whole, gone[0], *ahead[4:])
+    world.consume()
+    assert [world.version(one) for one in (ahead, whole, gone)] == [2, 8, 0]
+    waits = world.room.count_newer()[world.delivery.name]
+    assert waits.streams == 2
+    assert any(
+        f"{one.event_id} at position {one.position}" in waits.first for one in (ahead[2], gone[0])
+    )
+    # However long it waits.
+    world.clock.advance(seconds=PATIENCE.total_seconds() + 1)
+    world.consume()
+    assert (world.parked(), world.left()) == ([], 0)
+    world.sent(*gone[1:])
+    world.consume()
+    assert (world.version(gone), world.parked(), world.waiting) == (0, [], 6 + 8)
+    # Its own upgrade.
+    world.newer.clear()
+    world.consume()
+    assert [world.version(one) for one in (ahead, whole, gone)] == [8, 8, 8]
+    assert (world.parked(), world.waiting, world.room.count_newer()) == ([], 0, {})
+    assert world.model.look() == rebuilt(world.model)
+
+
+def test_behind_a_gap_a_message_of_newer_code_is_no_reason_to_wait(world: World) -> None:
+    stream = world.stored()
+    world.newer = {body_of(stream[4])}
+    world.sent(*stream[:2], *stream[4:])
+    world.consume()
+    assert world.room.count_newer() == {}
+    world.clock.advance(seconds=PATIENCE.total_seconds() + 1)
+    world.consume()
+    assert [version for _, version, *_ in world.parked()] == [3]
+    world.sent(*stream[2:4])
+    world.consume()
+    assert (world.version(stream), world.parked()) == (4, [])
+    assert world.room.count_newer()[world.delivery.name].streams == 1
+
+
+def test_rows_that_newer_code_built_are_not_fed(world: World) -> None:
+    name, schema = world.delivery.name, world.delivery.projection.schema
+    world.model.checkpoints.replace(name, position=0, schema=schema + 1)
+    stream = world.stored()
+    world.sent(*stream)
+    with pytest.raises(RowsOfNewerCode):
+        world.consume()
+    assert f"of schema {schema + 1}" in world.model.checkpoints.all()[name].waits_for
+    assert world.version(stream) == 0
+    world.model.checkpoints.replace(name, position=0, schema=schema)
+    world.consume()
+    assert (world.version(stream), world.model.checkpoints.all()[name].waits_for) == (8, "")
 
 
 def test_after_an_upgrade_what_could_not_be_read_is_decoded_anew(world: World) -> None:
@@ -463,7 +520,7 @@ def test_of_two_that_cannot_be_read_the_one_that_is_more_like_the_event_waits(
     """A message that newer code wrote is read after an upgrade; a damaged one never is."""
     stream = world.stored()
     newer = body_of(stream[3])
-    world.unreadable = {newer}
+    world.newer = {newer}
     world.sent(*stream[:3])
     for body in [newer, TWINS["without its event"](stream[3])][::order]:
         world.bus.put("readers", 0, body)
@@ -472,9 +529,9 @@ def test_of_two_that_cannot_be_read_the_one_that_is_more_like_the_event_waits(
     world.consume()
     world.sent(*stream[4:])
     world.consume()
-    assert [version for _, version, *_ in world.parked()] == [4]
-    world.unreadable = set()
-    assert world.delivery.retry(stream[0].stream_id) is None
+    assert (world.version(stream), world.parked()) == (3, [])
+    world.newer = set()
+    world.consume()
     assert (world.version(stream), world.parked(), world.waiting) == (8, [], 0)
 
 
@@ -498,18 +555,19 @@ def test_what_the_feed_gives_takes_the_place_of_what_is_no_better(world: World) 
     world.feed = Feed(world)
     stream = world.stored()
     own = body_of(stream[3])
-    world.unreadable = {own}
+    world.newer = {own}
     world.sent(*stream[:3])
     world.bus.put("readers", 0, TWINS["of newer code"](stream[3]))
     world.consume()
-    world.clock.advance(seconds=DELAYS[0].total_seconds())
+    assert world.feed.asked == []
+    # As when it is started anew.
     world.consume()
     assert [one.body for one in world.room.waiting(world.delivery.name, stream[0].stream_id)] == [
         own
     ]
-    world.unreadable = set()
-    assert world.delivery.retry(stream[0].stream_id) is None
-    assert world.version(stream) == 4
+    world.newer = set()
+    world.consume()
+    assert (world.version(stream), world.parked()) == (4, [])
 
 
 def test_a_line_break_behind_an_attribute_stops_no_other_stream(world: World) -> None:
@@ -709,6 +767,19 @@ def test_what_waits_forgets_what_is_personal_once_an_erasure_has_come(world: Wor
     world.unreadable = set()
     world.consume()
     assert (world.version(stream), world.waiting) == (4, 0)
+
+
+def test_an_erasure_leaves_a_message_of_newer_code_waiting_without_its_event(world: World) -> None:
+    stream = world.stored(added(), noted(text="Ann called"), erased())
+    world.sent(stream[0])
+    world.bus.put("readers", 0, TWINS["of an unknown type"](stream[1]))
+    world.sent(stream[2])
+    world.consume()
+    kept = [one.body for one in world.room.waiting(world.delivery.name, stream[0].stream_id)]
+    assert [b"candidate.promoted" in body for body in kept] == [True, False]
+    assert not any(b"Ann" in body for body in kept)
+    assert (world.parked(), world.version(stream)) == ([], 1)
+    assert world.room.count_newer()[world.delivery.name].streams == 1
 
 
 def test_the_highest_position_that_came_is_remembered(world: World) -> None:

@@ -14,7 +14,12 @@ from eventstore.application.parking import DELAYS
 from eventstore.application.reading import HEARTBEAT, LONGEST_PAUSE, SHORTEST_PAUSE
 from eventstore.application.repair import Repair
 from eventstore.domain.events import Metadata, RecordedEvent
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    RowsOfNewerCode,
+    StoredByNewerCode,
+    UndecodableEvent,
+)
 from tests.contracts.conftest import Clock, ReadModel
 from tests.contracts.test_projection import HISTORY, rebuilt
 from tests.factories import added, noted
@@ -71,6 +76,10 @@ class World:
     def position(self) -> int:
         return self.model.checkpoints.all()[self.model.projection.name].position
 
+    @property
+    def waits_for(self) -> str:
+        return self.model.checkpoints.all()[self.model.projection.name].waits_for
+
     def versions(self, *streams: list[RecordedEvent]) -> list[int]:
         return [self.model.rows.version(stream[0].stream_id) for stream in streams]
 
@@ -100,7 +109,13 @@ def broken(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> Broken:
 
 
 @pytest.fixture
-def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[int]:
+def newer() -> set[int]:
+    """The positions of events that newer code alone can decode."""
+    return set()
+
+
+@pytest.fixture
+def unreadable(read_model: ReadModel, newer: set[int], monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """The positions of events that nobody can decode."""
     at: set[int] = set()
     kind: Any = type(read_model.store)
@@ -110,15 +125,16 @@ def unreadable(read_model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> set[in
             events: Any = read(self, *args, **terms)
             streams = events.values() if isinstance(events, dict) else [events]
             for recorded in chain.from_iterable(streams):
-                if recorded.position in at:
-                    raise UndecodableEvent(
+                if recorded.position in at | newer:
+                    error = StoredByNewerCode if recorded.position in newer else UndecodableEvent
+                    raise error(
                         stream_id=recorded.stream_id,
                         version=recorded.version,
                         event_type="candidate.promoted",
                         schema_version=1,
                         event_id=recorded.event_id,
                         position=recorded.position,
-                        reason="stored by newer code",
+                        reason="it cannot be read",
                     )
             return events
 
@@ -327,32 +343,30 @@ def test_a_follower_that_starts_retries_what_was_given_up(world: World, broken: 
     assert (world.parked(), world.versions(stream)) == ([], [8])
 
 
-def test_what_cannot_be_decoded_stops_the_follower_and_is_named(
+def test_what_cannot_be_decoded_parks_its_stream_by_name_and_others_go_on(
     world: World, unreadable: set[int]
 ) -> None:
     world.follow_once()
-    before, stream = world.stored(), world.stored()
-    unreadable.add(stream[2].position)
-    with pytest.raises(UndecodableEvent, match=rf"{stream[2].position}, candidate\.promoted"):
-        world.follow_once()
-    # Everything before it is handled, and nothing is passed over.
-    assert world.position == stream[1].position or world.position == before[-1].position
-    assert world.versions(before) == [8]
-    assert world.parked() == []
+    before, torn, after = world.stored(), world.stored(), world.stored()
+    unreadable.update({torn[2].position, torn[5].position})
+    world.follow_once()
+    assert world.position == after[-1].position
+    assert world.versions(before, torn, after) == [8, 2, 8]
+    (parked,) = world.model.parked.listed()
+    assert (parked.version, parked.event_type) == (3, "candidate.promoted")
+    assert f"position {torn[2].position}, candidate.promoted" in parked.error
     unreadable.clear()
     world.follow_once()
-    assert world.model.look() == rebuilt(world.model)
+    assert (world.parked(), world.model.look()) == ([], rebuilt(world.model))
 
 
-def test_a_repair_leaves_the_checkpoint_before_what_cannot_be_decoded(
-    world: World, unreadable: set[int], caplog: pytest.LogCaptureFixture
-) -> None:
-    stream, fine = world.stored(), world.stored()
-    unreadable.add(stream[2].position)
+def test_a_repair_parks_what_cannot_be_decoded(world: World, unreadable: set[int]) -> None:
+    torn, fine = world.stored(), world.stored()
+    unreadable.add(torn[2].position)
     repaired = world.model.repair.run()
-    assert (repaired.streams, repaired.complete) == (2, False)
-    assert f"position {stream[2].position}, candidate.promoted" in caplog.text
-    assert (world.position, world.versions(stream, fine)) == (0, [0, 8])
+    assert (repaired.streams, repaired.complete) == (2, True)
+    assert (world.position, world.versions(torn, fine)) == (fine[-1].position, [2, 8])
+    assert world.parked() == [(torn[0].stream_id, 3, 1)]
 
 
 def test_a_parked_stream_that_cannot_be_decoded_holds_up_no_repair(
@@ -366,6 +380,109 @@ def test_a_parked_stream_that_cannot_be_decoded_holds_up_no_repair(
     assert world.model.repair.run().complete
     assert world.versions(stopped, fails, fine) == [1, 1, 8]
     assert {parked[0] for parked in world.parked()} == {stopped[0].stream_id, fails[0].stream_id}
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_an_event_of_newer_code_is_waited_for_by_name_and_other_streams_go_on(
+    world: World, newer: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    before, ahead, later = world.stored(), world.stored(), world.stored()
+    newer.add(ahead[2].position)
+    whole: list[list[RecordedEvent]] = []
+    world.at = {3: lambda: whole.append(world.stored())}
+    world.follow(pauses=60)
+    assert world.versions(before, ahead, later, *whole) == [8, 2, 8, 8]
+    assert (world.position, world.parked()) == (ahead[2].position - 1, [])
+    named = f"position {ahead[2].position}, candidate.promoted"
+    assert named in world.waits_for
+    # By the repair at the start and by the follower that gets there, and not at every look.
+    assert caplog.text.count(named) <= 2
+    with pytest.raises(StoredByNewerCode, match=named):
+        world.follow_once()
+    # Its own upgrade.
+    newer.clear()
+    world.follow_once()
+    assert (world.waits_for, world.parked()) == ("", [])
+    assert world.model.look() == rebuilt(world.model)
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_who_waits_looks_for_another_that_can_read_it(world: World, newer: set[int]) -> None:
+    ahead, later = world.stored(), world.stored()
+    newer.add(ahead[2].position)
+
+    def newer_follower() -> None:
+        newer.clear()
+        world.follow_once()
+        newer.add(ahead[2].position)
+
+    fresh: list[list[RecordedEvent]] = []
+    world.at = {20: newer_follower, 25: lambda: fresh.append(world.stored())}
+    world.follow(pauses=60)
+    assert world.versions(ahead, later, *fresh) == [8, 8, 8]
+    assert (world.position, world.waits_for) == (fresh[0][-1].position, "")
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_newer_events_of_streams_that_it_does_not_fold_are_passed_by(
+    world: World, newer: set[int]
+) -> None:
+    first = world.stored()
+    other = world.model.store.append("other", uuid4(), [added()], expected=0, metadata=RITA)
+    second = world.stored()
+    last = world.model.store.append("other", uuid4(), [added()], expected=0, metadata=RITA)
+    newer.update({other[0].position, last[0].position})
+    world.follow_once()
+    assert world.versions(first, second) == [8, 8]
+    assert (world.position, world.waits_for) == (last[0].position, "")
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_a_parked_stream_before_an_event_of_newer_code_stays_parked_until_the_upgrade(
+    world: World, broken: Broken, newer: set[int]
+) -> None:
+    stream = world.stored()
+    broken.add((stream[0].stream_id, 2))
+    world.follow_once()
+    broken.clear()
+    newer.add(stream[4].position)
+    retried = world.model.delivery.retry(stream[0].stream_id)
+    assert retried is not None
+    assert (retried.version, world.versions(stream)) == (5, [4])
+    newer.clear()
+    world.follow_once()
+    assert (world.parked(), world.versions(stream)) == ([], [8])
+
+
+@pytest.mark.usefixtures("unreadable")
+def test_a_repair_leaves_the_checkpoint_before_what_newer_code_stored(
+    world: World, newer: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, fine = world.stored(), world.stored()
+    newer.add(stream[2].position)
+    repaired = world.model.repair.run()
+    assert (repaired.streams, repaired.complete, repaired.waiting) == (2, False, True)
+    assert f"position {stream[2].position}, candidate.promoted" in caplog.text
+    assert (world.position, world.versions(stream, fine)) == (0, [2, 8])
+    assert (world.parked(), world.waits_for != "") == ([], True)
+    newer.clear()
+    assert world.model.repair.run().complete
+    assert (world.versions(stream), world.waits_for) == ([8], "")
+
+
+def test_rows_that_newer_code_built_anew_are_left_alone(world: World) -> None:
+    name, schema = world.model.projection.name, world.model.projection.schema
+    world.model.checkpoints.replace(name, position=0, schema=schema + 1)
+    stream = world.stored()
+    world.follow(pauses=5)
+    assert (world.position, world.versions(stream)) == (0, [0])
+    assert f"of schema {schema + 1}" in world.waits_for
+    with pytest.raises(RowsOfNewerCode):
+        world.follow_once()
+    # As a replay by this code does.
+    world.model.checkpoints.replace(name, position=0, schema=schema)
+    world.follow_once()
+    assert (world.versions(stream), world.waits_for) == ([8], "")
 
 
 def test_a_checkpoint_beyond_the_log_is_an_error_with_advice(world: World) -> None:
@@ -520,14 +637,17 @@ def test_what_is_not_parked_cannot_be_skipped(world: World) -> None:
     assert world.versions(stream) == [0]
 
 
-def test_a_delivery_that_cannot_be_decoded_is_raised_and_not_parked(
-    world: World, unreadable: set[int]
+def test_a_delivery_raises_what_newer_code_stored_and_parks_what_cannot_be_decoded(
+    world: World, newer: set[int], unreadable: set[int]
 ) -> None:
-    stream = world.stored()
-    unreadable.add(stream[1].position)
-    with pytest.raises(UndecodableEvent):
-        world.model.delivery.handle(stream[2:])
-    assert world.parked() == []
+    ahead, torn = world.stored(), world.stored()
+    newer.add(ahead[1].position)
+    unreadable.add(torn[1].position)
+    with pytest.raises(StoredByNewerCode):
+        world.model.delivery.handle(ahead[2:])
+    world.model.delivery.handle(torn[2:])
+    assert world.versions(ahead, torn) == [1, 1]
+    assert world.parked() == [(torn[0].stream_id, 2, 1)]
 
 
 def test_deliveries_of_other_streams_are_passed_over(world: World) -> None:

@@ -301,6 +301,7 @@ def test_every_text_column_beside_the_log_has_its_limit_in_one_place() -> None:
         "projection": PROJECTION_LENGTH,
         "error": 500,
         "blocked_by": 500,
+        "waits_for": 500,
         "digest": 64,
     }
     app = StorageEvent._meta.app_config

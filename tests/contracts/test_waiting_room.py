@@ -83,6 +83,29 @@ def test_overdue_is_what_waits_since_before_then_and_is_not_parked(
     assert room.overdue("spans", before=soon, limit=5) == []
 
 
+def test_what_waits_for_newer_code_is_counted_and_never_overdue(
+    room: WaitingRoom, clock: Clock
+) -> None:
+    first, second, other = uuid4(), uuid4(), uuid4()
+    for number, stream_id in enumerate((second, first, other)):
+        keep(room, clock.now - timedelta(seconds=number), 3, 4, stream_id=stream_id)
+    soon = clock.now + timedelta(seconds=1)
+    for stream_id in (second, first):
+        room.wait_for("candidates", stream_id, version=3, what=f"for {stream_id}" + "x" * 999)
+    room.wait_for("spans", other, version=3, what="nobody")
+    room.wait_for("candidates", other, version=9, what="nobody")
+    assert room.newer("candidates") == [first, second]
+    assert room.newer("spans") == []
+    assert room.overdue("candidates", before=soon, limit=5) == [other]
+    counted = room.count_newer()
+    assert (list(counted), counted["candidates"].streams) == (["candidates"], 2)
+    assert counted["candidates"].first.startswith(f"for {first}")
+    # A message that takes its place has to be read before anybody says so of it.
+    keep(room, clock.now, 3, stream_id=first)
+    room.discard("candidates", second, [3])
+    assert (room.newer("candidates"), room.count_newer()) == ([], {})
+
+
 def test_a_stray_is_kept_once_until_it_is_discarded(room: WaitingRoom) -> None:
     for body in (b"\xff", b"", b"\xff"):
         room.keep_stray(body)

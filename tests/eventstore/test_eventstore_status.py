@@ -69,6 +69,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "waiting_since": None,
         "seen_at": None,
         "followed": False,
+        "waits_for": "",
     }
     assert status() == {
         "last_number": last,
@@ -83,6 +84,7 @@ def test_a_quiet_log_is_settled_to_its_end() -> None:
         "publisher": None,
         "consumer": None,
         "paused": [],
+        "warnings": [],
     }
     assert shown() == (
         f"last number       {last}\n"
@@ -195,7 +197,7 @@ def test_all_is_well_where_nobody_has_to_follow() -> None:
 @pytest.mark.usefixtures("followed")
 def test_all_is_well_where_a_follower_is_up_to_the_log() -> None:
     assert all(one["followed"] and one["seen_at"] for one in status()["projections"])
-    assert Client().get("/readyz?projections=1").json() == {"ready": True, "problems": []}
+    assert Client().get("/readyz?projections=1").json()["problems"] == []
 
 
 @pytest.mark.usefixtures("followed")
@@ -229,6 +231,27 @@ def test_rows_of_another_schema_need_a_replay() -> None:
     checkpoints().replace("candidates", position=0, schema=CANDIDATES)
     repair("candidates")
     assert Client().get("/readyz?projections=1").status_code == 200
+
+
+@pytest.mark.usefixtures("followed")
+def test_what_waits_for_newer_code_is_a_warning_and_needs_nobody() -> None:
+    position = status()["projections"][0]["position"]
+    append()
+    checkpoints().wait("candidates", at=position, what="Event 1 at position 2: too new")
+    checkpoints().start("publisher", schema=1)
+    checkpoints().wait("publisher", at=0, what="Event 1 at position 2: too new")
+    checkpoints().replace("candidate_spans", position=status()["last_number"], schema=2)
+    with old_events():
+        told = status()["warnings"]
+        assert [one.partition(":")[0] for one in told] == [
+            *("candidate_spans", "candidates", "publisher")
+        ]
+        assert "rows are of schema 2, and this code is of 1" in told[0]
+        assert "too new" in told[1]
+        for query in ("", "?projections=1"):
+            answer = Client().get(f"/readyz{query}")
+            assert (answer.status_code, answer.json()["warnings"]) == (200, told)
+    assert f"warning           {told[0]}" in shown()
 
 
 @pytest.mark.usefixtures("quiet")

@@ -14,7 +14,7 @@ from eventstore.application.ports import NotPublished
 from eventstore.application.reading import BATCH, HEARTBEAT, LONGEST_PAUSE
 from eventstore.application.relay import CHECKPOINT, GIVE_UP, LONGEST_RETRY, OVERTAKEN, Relay
 from eventstore.domain.events import Metadata, RecordedEvent
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent
+from eventstore.domain.exceptions import CursorBeyondLog, StoredByNewerCode, UndecodableEvent
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryCheckpoints, InMemoryEventStore
 from eventstore.infrastructure.messaging.memory import MemoryEventPublisher
@@ -255,31 +255,69 @@ def test_of_two_that_publish_the_same_one_moves_the_checkpoint_and_the_other_let
     assert sum(world.naps) == pytest.approx(OVERTAKEN)
 
 
-def test_what_cannot_be_decoded_stops_it_behind_everything_before(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events = world.stored(notes=5)
+@pytest.fixture
+def unreadable(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[int, type[UndecodableEvent]]:
+    """The positions of events that cannot be read, and how that is told."""
+    at: dict[int, type[UndecodableEvent]] = {}
     read_all = world.store.read_all
 
     def checked(**terms: Any) -> list[RecordedEvent]:
         for event in (found := read_all(**terms)):
-            if event.position == 4:
-                raise UndecodableEvent(
+            if error := at.get(event.position):
+                raise error(
                     stream_id=event.stream_id,
                     version=event.version,
                     event_type="candidate.promoted",
                     schema_version=1,
                     event_id=event.event_id,
-                    position=4,
-                    reason="stored by newer code",
+                    position=event.position,
+                    reason="it cannot be read",
                 )
         return found
 
     monkeypatch.setattr(world.store, "read_all", checked)
-    with pytest.raises(UndecodableEvent, match="position 4"):
+    return at
+
+
+@pytest.mark.parametrize("error", [UndecodableEvent, StoredByNewerCode])
+def test_what_cannot_be_decoded_stops_it_behind_everything_before(
+    world: World,
+    unreadable: dict[int, type[UndecodableEvent]],
+    error: type[UndecodableEvent],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    events = world.stored(notes=5)
+    unreadable[4] = error
+    with pytest.raises(error, match="position 4"):
         world.relay().run(once=True)
     assert world.position == 3
+    # One that need not come to an end waits, and names it once.
+    world.run(naps=30)
     assert world.read() == [event.position for event in events[:3]]
+    told = (world.blocked_by, world.checkpoints.all()[CHECKPOINT].waits_for)
+    waits_for = told[error is StoredByNewerCode]
+    assert "position 4, candidate.promoted" in waits_for
+    assert told[error is not StoredByNewerCode] == ""
+    assert caplog.text.count("position 4") == 1
+    unreadable.clear()
+    world.relay().run(once=True)
+    assert world.read() == [event.position for event in events[3:]]
+    assert (world.blocked_by, world.checkpoints.all()[CHECKPOINT].waits_for) == ("", "")
+
+
+def test_a_relay_that_waits_goes_on_behind_what_another_has_published(
+    world: World, unreadable: dict[int, type[UndecodableEvent]]
+) -> None:
+    world.stored(notes=5)
+    unreadable[4] = StoredByNewerCode
+
+    def newer_relay() -> None:
+        world.checkpoints.move(CHECKPOINT, expected=3, position=4)
+
+    world.at = {9: newer_relay}
+    world.run(naps=30)
+    assert world.read() == [1, 2, 3, 5, 6]
+    assert (world.position, world.checkpoints.all()[CHECKPOINT].waits_for) == (6, "")
 
 
 def test_a_checkpoint_beyond_the_log_is_an_error_with_advice(world: World) -> None:

@@ -22,7 +22,7 @@ from eventstore.application.commands import CommandContext
 from eventstore.application.reading import readable
 from eventstore.application.repository import AggregateRepository
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent
+from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent, WithoutItsKey
 from eventstore.infrastructure.mapper import StorageRow
 from eventstore.models import Snapshot, StorageEvent
 from eventstore.wiring import (
@@ -30,6 +30,7 @@ from eventstore.wiring import (
     event_store,
     parked_streams,
     relay,
+    repair,
     replay,
     silent_publisher,
     trial_store,
@@ -229,28 +230,39 @@ def test_an_upcaster_that_fails_only_now_and_then_is_named_in_a_replay(log: Log)
     assert len(calls) == 1
 
 
-def test_a_follower_stops_there_and_goes_on_when_the_upcaster_is_mended(log: Log) -> None:
+def test_a_follower_parks_its_stream_and_goes_on_when_the_upcaster_is_mended(log: Log) -> None:
+    last = StorageEvent.objects.latest("position").position
     with broken():
-        assert log.names(complaint("follow", "--once"))
-    kept = checkpoints().all()["candidates"].position
-    assert kept < log.stored.position
-    assert parked_streams().listed() == []
+        command("follow", "--once")
+        shown = {row["id"]: row["version"] for row in rows("candidates")["candidates"]}
+    assert shown == {log.before: 2, log.torn: 2, log.after: 2}
+    assert {kept.position for kept in checkpoints().all().values()} == {last}
+    for parked in parked_streams().listed():
+        assert (parked.stream_id, parked.version) == (log.torn, 3)
+        assert log.names(parked.error)
+    assert parked_streams().count() == {"candidates": 1, "candidate_spans": 1}
+    command("follow", "--once")
+    assert (parked_streams().listed(), rows()) == ([], rebuilt())
+
+
+@pytest.mark.parametrize("way", ["follow", "publish", "repair"])
+def test_without_the_wrapping_key_everything_waits_and_nothing_is_parked(
+    log: Log, way: str, settings: Any
+) -> None:
+    keys = settings.PERSONAL_DATA_KEYS
+    settings.PERSONAL_DATA_KEYS = [b"k" * 32]
+    if way == "follow":
+        assert "no wrapping key" in complaint("follow", "--once")
+    elif way == "publish":
+        with pytest.raises(WithoutItsKey, match="no wrapping key"):
+            relay(silent_publisher()).run(once=True)
+    else:
+        assert repair("candidates").waiting
+        assert "no wrapping key" in checkpoints().all()["candidates"].waits_for
+    assert (parked_streams().listed(), rows("candidates")["candidates"]) == ([], [])
+    settings.PERSONAL_DATA_KEYS = keys
     command("follow", "--once")
     assert rows() == rebuilt()
-
-
-def test_a_repair_brings_other_streams_up_to_the_log(
-    log: Log, caplog: pytest.LogCaptureFixture
-) -> None:
-    from eventstore.wiring import repair
-
-    with broken():
-        assert not repair("candidates").complete
-        assert log.names(caplog.text)
-        shown = {row["id"]: row["version"] for row in rows("candidates")["candidates"]}
-        assert shown == {log.before: 2, log.after: 2}
-    assert repair("candidates").complete
-    assert rows("candidates")["candidates"] == rebuilt()["candidates"]
 
 
 def test_the_relay_stops_behind_all_before_and_goes_on_when_it_is_mended(log: Log) -> None:
@@ -329,8 +341,9 @@ def test_a_delivery_that_has_to_read_the_stream_is_logged_and_made_good_later(
         assert str(both.row.event_id) in caplog.text
         assert SECRET not in caplog.text
         assert both.shown[both.torn] == 1
-        assert parked_streams().listed() == []
+        assert {one.version for one in parked_streams().listed()} == {newest.version}
     command("follow", "--once")
+    assert parked_streams().listed() == []
     assert both.shown[both.torn] == 3
 
 

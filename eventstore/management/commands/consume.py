@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from eventstore import wiring
 from eventstore.application.ports import FeedUnavailable, NotReceived
-from eventstore.domain.exceptions import AnotherLog
+from eventstore.domain.exceptions import AnotherLog, RowsOfNewerCode
 from eventstore.management.stopping import told_to_stop
 
 
@@ -94,7 +94,13 @@ class Command(BaseCommand):
                     self.stdout.write("stopped while waiting")
                     return
                 end = "stopped" if stop() else "done"
-        except (AnotherLog, FeedUnavailable, ImproperlyConfigured, NotReceived) as error:
+        except (
+            AnotherLog,
+            FeedUnavailable,
+            ImproperlyConfigured,
+            NotReceived,
+            RowsOfNewerCode,
+        ) as error:
             raise CommandError(str(error)) from error
         kept = wiring.checkpoints().all()
         told = ", ".join(f"{name} at {kept[name].received}" for name in wanted)

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from eventstore import wiring
@@ -29,7 +30,7 @@ class Command(BaseCommand):
     help = (
         "Show how far the log goes, how far it may be read, who holds its readers back, and how "
         "each read model and the relay to the broker stand. Exits with 1 when something needs a "
-        "person."
+        "person; what an upgrade puts right is a warning, with 0."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,12 +44,14 @@ class Command(BaseCommand):
             projections = wiring.projection_statuses()
             publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
             pauses = wiring.pauses().all()
+            warnings = wiring.warnings(MigrationRecorder(connection).applied_migrations())
         except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text
-        shown = show(status, missing, keys, projections, publisher, consumer, pauses, now)
-        self.stdout.write(shown)
+        self.stdout.write(
+            show(status, missing, keys, projections, publisher, consumer, pauses, warnings, now)
+        )
         troubles = [*_troubles(status, missing, now), *keys, *paused(pauses)]
         troubles += [trouble for one in projections for trouble in one.troubles(now)]
         troubles += publisher.troubles(now) if publisher else ()
@@ -65,6 +68,7 @@ def _as_json(
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
     pauses: Mapping[str, Pause],
+    warnings: list[str],
     now: datetime,
 ) -> str:
     return json.dumps(
@@ -85,6 +89,7 @@ def _as_json(
                 {"name": name, "reason": reason, "since": since.isoformat()}
                 for name, (reason, since) in pauses.items()
             ],
+            "warnings": warnings,
         },
         ensure_ascii=False,
     )
@@ -117,6 +122,7 @@ def _as_text(
     publisher: PublisherStatus | None,
     consumer: ConsumerStatus | None,
     pauses: Mapping[str, Pause],
+    warnings: list[str],
     now: datetime,
 ) -> str:
     lines = [
@@ -156,6 +162,7 @@ def _as_text(
         ("paused", f"{name} since {since:%Y-%m-%d %H:%M:%S %Z}: {reason}")
         for name, (reason, since) in pauses.items()
     ]
+    lines += [("warning", warning) for warning in warnings]
     return "\n".join(f"{name:<18}{value}" for name, value in lines)
 
 

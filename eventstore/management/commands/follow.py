@@ -9,7 +9,8 @@ from eventstore import wiring
 from eventstore.domain.exceptions import (
     CursorBeyondLog,
     LogNotHere,
-    UndecodableEvent,
+    ReadableElsewhere,
+    RowsOfNewerCode,
     UnsafeLogRead,
 )
 from eventstore.management.stopping import told_to_stop
@@ -18,8 +19,8 @@ from eventstore.management.stopping import told_to_stop
 class Command(BaseCommand):
     help = (
         "Bring read models up to the log and keep them there. SIGTERM and Ctrl-C finish the batch "
-        "and exit with 0; an event that this code cannot read ends it with 1. A database that is "
-        "away is waited for. Several may run."
+        "and exit with 0. Before an event that newer code stored it waits for its own upgrade; "
+        "with --once that ends it with 1. A database that is away is waited for. Several may run."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -57,7 +58,8 @@ class Command(BaseCommand):
             CursorBeyondLog,
             ImproperlyConfigured,
             LogNotHere,
-            UndecodableEvent,
+            ReadableElsewhere,
+            RowsOfNewerCode,
             UnsafeLogRead,
         ) as error:
             raise CommandError(str(error)) from error

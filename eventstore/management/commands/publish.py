@@ -22,9 +22,9 @@ from eventstore.management.stopping import told_to_stop
 class Command(BaseCommand):
     help = (
         "Relay the log to the broker in EVENT_BUS_URL and go on doing so. SIGTERM and Ctrl-C "
-        "finish the batch and exit with 0; an event that this code cannot read ends it with 1. A "
-        "database or a broker that is away is waited for. Several may run: where they overlap, "
-        "events are published twice."
+        "finish the batch and exit with 0. Before an event that this code cannot read it waits; "
+        "with --once that ends it with 1. A database or a broker that is away is waited for. "
+        "Several may run: where they overlap, events are published twice."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
