@@ -1,19 +1,19 @@
 """Ends sessions that are not used any more."""
 
-import logging
 from collections.abc import Callable
 from time import time
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from eventstore.infrastructure.outages import outage_of
+from recruitment.brief_writes import written_briefly
 
-logger = logging.getLogger(__name__)
 RENEWED = "renewed"
 """When this session was written last, in seconds since 1970."""
 
@@ -33,29 +33,38 @@ def renew_session(
         if session.accessed and SESSION_KEY in session:
             now = int(time())
             if now - session.get(RENEWED, 0) >= settings.SESSION_RENEWAL:
-                session.only_renewed = not session.modified  # type: ignore[attr-defined]
+                changed = session.modified
                 session[RENEWED] = now
+                # Django writes it with what was changed besides.
+                if not changed:
+                    _renew(session)
         return response
 
     return middleware
 
 
+def _renew(session: SessionBase) -> None:
+    """Later, where the database takes no write now."""
+    written_briefly("That a session is in use", lambda: _save(session))
+    session.modified = False
+
+
+def _save(session: SessionBase) -> None:
+    try:
+        session.save()
+    except UpdateError as error:
+        # Somebody has logged out meanwhile.
+        raise DatabaseError(str(error) or "the session was deleted") from error
+
+
 class SessionStore(db.SessionStore):
-    """SESSION_ENGINE. Tells a database that takes no writes from a session that was deleted.
-
-    A page that only shows something is shown then, and the session renewed later.
-    """
-
-    only_renewed = False
+    """SESSION_ENGINE. Tells a database that takes no writes from a session that was deleted."""
 
     def save(self, must_create: bool = False) -> None:
         try:
             super().save(must_create)
         except UpdateError as error:
             failure = error.__context__
-            outage = outage_of(failure) if failure else None
-            if failure is None or outage is None:
+            if failure is None or outage_of(failure) is None:
                 raise
-            if not self.only_renewed:
-                raise failure from None
-            logger.warning("A session is not renewed: %s", outage.text)
+            raise failure from None

@@ -108,6 +108,8 @@ SESSION_ENGINE = "recruitment.sessions"
 SESSION_IDLE = security.session_idle(env.str("SESSION_IDLE_MINUTES", default="480"))
 SESSION_RENEWAL = min(300, SESSION_IDLE // 10)
 SESSION_COOKIE_AGE = SESSION_IDLE + SESSION_RENEWAL
+# The cookie itself has no end, so that it needs not be sent anew; the row in the database has.
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 # Where a login leads whose `next` leads nowhere, or elsewhere.
 LOGIN_REDIRECT_URL = "admin:index"
 LOGIN_URL = "admin:login"

@@ -151,7 +151,7 @@ def test_a_call_does_not_wait_for_who_holds_the_table(
     row, token = issued
     for _ in range(3):
         call(token)
-    said = [one for one in caplog.records if one.name == "recruitment.token_use"]
+    said = [one for one in caplog.records if one.name == "recruitment.brief_writes"]
     assert [one.levelno for one in said] == [logging.WARNING]
     assert used_at(row) is None
 
