@@ -237,3 +237,22 @@ def test_it_can_come_in_the_streams_of_any_aggregate() -> None:
         declare()
         assert [one.stream_type for one in event_store().read_stream(id)] == ["cart", "cart"]
         assert said("verify_log").splitlines()[-1].startswith("verified 2 events")
+
+
+def test_read_models_behind_a_broker_forget_it_when_the_event_comes(ann: UUID) -> None:
+    encode, names = wiring.message_encoder(), ("candidates", "candidate_spans")
+    with wrapping_keys(2, 1):
+        before = [encode(one) for one in event_store().read_stream(ann)]
+    with wrapping_keys(2), override_settings(EVENT_DELIVERY="bus"):
+        CandidateProjection.objects.all().delete()
+        StatusSpan.objects.all().delete()
+        intake = wiring.intake(names)
+        intake.take(before)
+        assert CandidateProjection.objects.get(pk=ann).name == "Ann Lee"
+        declare()
+        lost = encode(event_store().read_stream(ann)[-1])
+        assert b"Ann" not in lost
+        intake.take([lost])
+        row = CandidateProjection.objects.get(pk=ann)
+        assert (row.version, row.name, row.status) == (3, "", "ADDED")
+        assert StatusSpan.objects.get(candidate=ann).shown_version == 3
