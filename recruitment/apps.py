@@ -2,6 +2,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 
@@ -16,7 +17,9 @@ class RecruitmentConfig(AppConfig):
 
     def ready(self) -> None:
         from recruitment import audit
+        from recruitment.checks import check_proxy
 
+        checks.register(check_proxy, checks.Tags.security, deploy=True)
         audit.connect()
         post_migrate.connect(grant_groups)
 
