@@ -332,9 +332,11 @@ def rotate_keys(*, progress: Callable[[int], object] = lambda _: None) -> Rotate
 
     See `rotate`.
     """
+    rotated = rotate(keyring(), progress=progress)
+    # Not before: a key that may not write to the log writes no MAC either.
     if removed := _snapshot_store.renew_macs():
         logger.warning("%d snapshots of keys that are not configured were removed", removed)
-    return rotate(keyring(), progress=progress)
+    return rotated
 
 
 def lost_key(fingerprint: str) -> LostKey:

@@ -15,7 +15,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Concat
-from django.test import override_settings
 
 from candidates.application import commands
 from candidates.domain.candidate import Candidate
@@ -29,10 +28,11 @@ from eventstore.infrastructure.snapshot_macs import SnapshotMacs
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.models import Snapshot, StorageEvent
 from tests.factories import add
+from tests.wrapping_keys import key, wrapping_keys
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RITA = CommandContext(actor="rita", door="api", allows=lambda _: True)
-OLD, NEW = b"o" * 32, b"n" * 32
+OLD, NEW = 1, 2
 FORGED = '{"decisions":[],"score":99.0,"status":"ADDED"}'
 
 
@@ -96,11 +96,11 @@ def test_a_forged_score_does_not_let_a_refused_invitation_pass(
     assert verified() == []
 
 
-def mac(candidate_id: UUID, *, key: bytes) -> bytes:
+def mac(candidate_id: UUID, *, by: bytes) -> bytes:
     """Of the snapshot as it stands there, under another key."""
     snapshot = store().load(candidate_id)
     assert snapshot is not None
-    return SnapshotMacs([key]).of(snapshot)
+    return SnapshotMacs([by]).of(snapshot)
 
 
 def mac_of(candidate_id: UUID) -> bytes:
@@ -125,7 +125,7 @@ FORGERIES: dict[str, Callable[[UUID], dict[str, Any]]] = {
     "an empty MAC": lambda _: {"mac": b""},
     "a key's id alone": lambda of: {"mac": mac_of(of)[:4]},
     "a shortened MAC": lambda of: {"mac": mac_of(of)[:-1]},
-    "a MAC under an invented key": lambda of: {"mac": mac(of, key=NEW)},
+    "a MAC under an invented key": lambda of: {"mac": mac(of, by=key(NEW))},
 }
 
 
@@ -214,50 +214,59 @@ def test_rows_of_no_stream_are_passed_over() -> None:
     call_command("rotate_keys", stdout=io.StringIO())
 
 
-def test_the_code_can_be_worked_out_from_the_configured_key(settings: Any) -> None:
-    settings.PERSONAL_DATA_KEYS = [OLD]
-    candidate_id = candidate()
+def test_the_code_can_be_worked_out_from_the_configured_key() -> None:
+    with wrapping_keys(OLD):
+        candidate_id = candidate()
     kept = row(candidate_id).get()
-    extracted = hmac.digest(bytes(32), OLD, "sha256")
-    key = hmac.digest(extracted, b"eventstore snapshot mac\x01", "sha256")
+    extracted = hmac.digest(bytes(32), key(OLD), "sha256")
+    derived = hmac.digest(extracted, b"eventstore snapshot mac\x01", "sha256")
     place = ["candidate", candidate_id.hex, 2, bytes(kept.hash).hex(), 1]
     text = json.dumps(place, separators=(",", ":")) + "\n" + kept.state
-    code = hmac.digest(key, text.encode(), "sha256")
-    assert bytes(kept.mac) == hashlib.sha256(key).digest()[:4] + code
+    code = hmac.digest(derived, text.encode(), "sha256")
+    assert bytes(kept.mac) == hashlib.sha256(derived).digest()[:4] + code
 
 
-def test_keys_are_rotated_and_no_snapshot_is_lost(settings: Any) -> None:
-    settings.PERSONAL_DATA_KEYS = [OLD]
-    ids = [candidate(), candidate()]
-    settings.PERSONAL_DATA_KEYS = [OLD, NEW]
-    assert all(store().load(id) for id in ids)
-    settings.PERSONAL_DATA_KEYS = [NEW, OLD]
-    note(ids[0])
-    with override_settings(PERSONAL_DATA_KEYS=[OLD, NEW]):
+def test_keys_are_rotated_and_no_snapshot_is_lost() -> None:
+    with wrapping_keys(OLD):
+        ids = [candidate(), candidate()]
+    with wrapping_keys(OLD, NEW):
         assert all(store().load(id) for id in ids)
-    row(ids[0]).update(mac=mac(ids[0], key=OLD))
-    call_command("rotate_keys", stdout=io.StringIO())
-    settings.PERSONAL_DATA_KEYS = [NEW]
-    assert all(store().load(id) for id in ids)
-    assert verified() == []
+    with wrapping_keys(NEW, OLD):
+        note(ids[0])
+        with wrapping_keys(OLD, NEW):
+            assert all(store().load(id) for id in ids)
+        call_command("rotate_keys", stdout=io.StringIO())
+    with wrapping_keys(NEW):
+        assert all(store().load(id) for id in ids)
+        assert verified() == []
 
 
-def test_a_forged_one_is_not_made_good_by_a_rotation(settings: Any) -> None:
-    settings.PERSONAL_DATA_KEYS = [OLD]
-    candidate_id = candidate()
-    row(candidate_id).update(state=FORGED)
-    settings.PERSONAL_DATA_KEYS = [NEW, OLD]
-    call_command("rotate_keys", stdout=io.StringIO())
-    with pytest.raises(SnapshotNotAuthentic):
-        store().load(candidate_id)
-    assert len(verified()) == 1
+def test_a_forged_one_is_not_made_good_by_a_rotation() -> None:
+    with wrapping_keys(OLD):
+        candidate_id = candidate()
+        row(candidate_id).update(state=FORGED)
+    with wrapping_keys(NEW, OLD):
+        call_command("rotate_keys", stdout=io.StringIO())
+        with pytest.raises(SnapshotNotAuthentic):
+            store().load(candidate_id)
+        assert len(verified()) == 1
+
+
+def test_a_key_that_may_not_write_to_the_log_writes_no_mac_and_removes_none() -> None:
+    with wrapping_keys(OLD):
+        ids = [candidate(), candidate()]
+        row(ids[0]).update(mac=mac(ids[0], by=b"?" * 32))
+    before = {id: mac_of(id) for id in ids}
+    with wrapping_keys(NEW, OLD, adopted=False), pytest.raises(CommandError, match="adopt"):
+        call_command("rotate_keys", stdout=io.StringIO(), stderr=io.StringIO())
+    assert {id: mac_of(id) for id in ids} == before
 
 
 def test_one_of_a_key_that_is_gone_is_named_until_a_rotation_removes_it(
-    settings: Any, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     candidate_id = candidate()
-    row(candidate_id).update(mac=mac(candidate_id, key=NEW))
+    row(candidate_id).update(mac=mac(candidate_id, by=key(NEW)))
     (line,) = verified()
     assert "has a MAC under a wrapping key that is not configured" in line
     call_command("rotate_keys", stdout=io.StringIO())

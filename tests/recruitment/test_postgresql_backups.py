@@ -55,7 +55,7 @@ def check_each_once(server: Cluster, commands: list[UUID], *, writers: int) -> N
         assert len(found) <= len(expected) + writers
 
 
-@pytest.mark.parametrize("more", [20, pytest.param(5_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("more", [20, pytest.param(500, marks=pytest.mark.long)])
 def test_a_dump_made_under_writers_is_restored_into_another_cluster(
     more: int, record_property: Callable[[str, object], None]
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_dump_made_under_writers_is_restored_into_another_cluster(
             check_each_once(second, commands, writers=2)
 
 
-@pytest.mark.parametrize("more", [20, pytest.param(5_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("more", [20, pytest.param(500, marks=pytest.mark.long)])
 def test_a_base_backup_and_the_archive_bring_back_any_point_in_time(
     more: int, record_property: Callable[[str, object], None]
 ) -> None:
