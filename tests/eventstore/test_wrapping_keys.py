@@ -29,6 +29,7 @@ from eventstore.infrastructure.key_checks import KeyChecks
 from eventstore.infrastructure.keys import Keyring
 from eventstore.models import Fingerprint, KeyCheck, StorageEvent, StreamKey, WrappedSecret
 from eventstore.wiring import event_store, secret
+from recruitment.startup import told_in_one_line
 from tests import processes
 from tests.browser import Browser, text_of
 from tests.factories import add, added, invited, noted
@@ -324,6 +325,13 @@ def test_where_a_streams_key_is_missing_the_api_answers_503(
     with wrapping_keys(2, 1):
         assert api.post(f"{API}{id}/note/", {"text": "late"}).status_code == 200
     assert StorageEvent.objects.count() == 3
+
+
+def test_a_command_of_manage_py_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with wrapping_keys(1, adopted=False), pytest.raises(SystemExit), told_in_one_line():
+        given(add(candidate_id=None))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: Nothing is stored: the wrapping key {fingerprint(1)}")
 
 
 def test_the_admin_shows_a_page_that_says_so(staff: Callable[..., Browser]) -> None:
