@@ -24,6 +24,7 @@ LAST_PORT = 65_535
 FAILED = 1
 PATIENCE = 10
 """Seconds that a web process waits at its start for the database to say what it holds."""
+_INSUFFICIENT_PRIVILEGE = "42501"
 NOT_BOOTED = 3
 """Tells gunicorn that a worker cannot start, and that starting it again would not help."""
 
@@ -118,6 +119,10 @@ def _of_database(error: Error) -> str:
         return (
             f"The database lacks {unapplied} migrations of this version ({reason}): "
             "run `manage.py migrate` first."
+        )
+    if getattr(error.__cause__, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+        return (
+            f"The role that DATABASE_URL names may not do this ({reason}): the tables' owner may."
         )
     if connection.vendor == "sqlite":
         return f"The database {connection.settings_dict['NAME']} refused: {reason}."
