@@ -194,7 +194,18 @@ def crowded(site: Site) -> None:
             one.close()
 
 
-@pytest.mark.parametrize("outage", [away, frozen, read_only, held, crowded])
+LONG = pytest.mark.long
+OUTAGES = [
+    away,
+    frozen,
+    pytest.param(read_only, marks=LONG),
+    pytest.param(held, marks=LONG),
+    pytest.param(crowded, marks=LONG),
+]
+"""Each takes a quarter of a minute: those that say the most are part of every run."""
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
 def test_commands_and_a_follower_go_on_over_an_outage(
     site: Site, outage: Callable[[Site], None]
 ) -> None:

@@ -184,4 +184,4 @@ def test_without_a_database_it_is_alive(client: Client) -> None:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 503
         told = client.get("/readyz", {"projections": "1"}).json()
-    assert told == {"ready": False, "problems": [Outage.AWAY.text]}
+    assert told == {"ready": False, "problems": [Outage.AWAY.text], "warnings": []}
