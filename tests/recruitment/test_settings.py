@@ -324,7 +324,10 @@ def test_limits_of_time_are_told_to_the_database() -> None:
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [
-        ("", "-c statement_timeout=20000 -c lock_timeout=10000 -c random_page_cost=1.1"),
+        (
+            "",
+            "-c statement_timeout=20000 -c lock_timeout=10000 -c random_page_cost=1.1 -c jit=off",
+        ),
         (
             "?options=-c%20statement_timeout%3D0",
             "-c lock_timeout=10000 -c statement_timeout=0",
