@@ -1,5 +1,6 @@
 """A role of PostgreSQL that serves all there is to serve, and can change nothing of the log."""
 
+import base64
 import io
 import os
 import re
@@ -297,6 +298,9 @@ def test_every_command_that_is_for_it_runs_as_the_role(
         ["verify_log"],
         ["verify_log", "--full"],
         ["rotate_keys"],
+        ["pause", "--projection", "candidates", "--reason", "a look at it"],
+        ["resume", "--projection", "candidates"],
+        ["revoke_tokens", "rita"],
         ["what_if", "--threshold", "60", "--csv", str(tmp_path / "would_be.csv")],
         ["issue_token", "rita", "--scope", "read"],
         ["check", "--database", "default"],
@@ -349,7 +353,14 @@ def test_what_needs_the_owner_says_so_in_one_line(serving: dict[str, str]) -> No
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER eventstore_append_only ON {LOG}")
     try:
-        for command in (["migrate", "--verbosity=0"], ["replay"], ["grants", ROLE, "--apply"]):
+        keys = [os.environ["PERSONAL_DATA_KEYS"], base64.b64encode(os.urandom(32)).decode()]
+        serving["PERSONAL_DATA_KEYS"] = ",".join(keys)
+        for command in (
+            ["migrate", "--verbosity=0"],
+            ["replay"],
+            ["rotate_keys", "--adopt"],
+            ["grants", ROLE, "--apply"],
+        ):
             refused = ran(*command, **serving)
             assert refused.returncode == 1, command
             last = refused.stderr.splitlines()[-1]
