@@ -29,7 +29,7 @@ from candidates.domain.events import CandidateEvent
 from candidates.infrastructure.external_ids import ProjectedExternalIds
 from candidates.infrastructure.history_file import content_digest as content_digest
 from candidates.infrastructure.history_file import history_rows as history_rows
-from candidates.infrastructure.imported_rows import DjangoTakenRows, candidates_of
+from candidates.infrastructure.imported_rows import DjangoTakenRows, candidates_of, forget_rows
 from candidates.infrastructure.occurrences import spooled_occurrences
 from candidates.infrastructure.statistics import counted_statistics
 from candidates.infrastructure.upcasters import UPCASTERS
@@ -47,7 +47,7 @@ from eventstore.wiring import require_log as require_log
 from eventstore.wiring import require_writable as require_writable
 
 IMPORTED_ROWS = "imported rows"
-"""The name of the secret by which they are known again."""
+"""The name of the secret by which they are known again, and of the memory of them."""
 PATIENCE = 30.0
 """Seconds that an import waits for its rows to be shown."""
 PAUSE = 0.2
@@ -69,6 +69,7 @@ def register() -> None:
     eventstore.register_events(get_args(CandidateEvent), upcasters=UPCASTERS)
     eventstore.register_projection(CandidateProjector(), CandidateProjection)
     eventstore.register_projection(StatusSpanProjector(), StatusSpan)
+    eventstore.register_memory(IMPORTED_ROWS, forget=forget_rows)
 
 
 def candidate_service() -> CandidateService:
@@ -94,8 +95,10 @@ def history_import(
     """Decides as the service does and tells no projection: `bring_rows` does at the end.
 
     A dry run decides on top of the log and keeps nothing. Raises KeyUnavailable where the secret
-    by which rows are known again cannot be opened.
+    by which rows are known again cannot be opened, and LogWasRestored where rows were taken whose
+    events the log does not hold.
     """
+    eventstore.check_memory(IMPORTED_ROWS)
     if dry_run:
         # Without a secret nothing was taken yet, and any will do.
         secret = eventstore.existing_secret(IMPORTED_ROWS) or token_bytes(32)
@@ -115,6 +118,7 @@ def history_import(
             taken=DjangoTakenRows(history_map.system),
             occurrences=occurrences,
             batch_id=batch_id,
+            remember=lambda cursor: eventstore.remember(IMPORTED_ROWS, cursor),
         )
 
 

@@ -117,6 +117,10 @@ class LogIdentity(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     log_id = models.UUIDField()
+    # Another one since each restore that was told of; 1 before the first.
+    epoch = models.PositiveIntegerField(default=1, db_default=1)
+    # The database that it is in, so that a dump brought to another place is told. Empty: not known.
+    place = models.CharField(max_length=200, default="", db_default="")
 
     class Meta:
         default_permissions = ()
@@ -171,13 +175,22 @@ class Checkpoint(models.Model):
     projection = models.CharField(max_length=PROJECTION_LENGTH, primary_key=True)
     # Of an event at or below the settled position; 0 before the first.
     position = models.BigIntegerField(default=0)
+    # That event's, by which a log that was restored is told. NULL before the first event, and
+    # where the checkpoint is from before hashes were kept, until it moves.
+    hash = models.BinaryField(null=True)
     schema = models.PositiveSmallIntegerField()
     # The heartbeat of whoever follows the log, also while there is nothing to do.
     seen_at = models.DateTimeField(null=True)
     # Why it gets no further; empty where nothing is in its way.
     blocked_by = models.CharField(max_length=LONGEST_OBSTACLE, default="")
-    # The highest position that came in a message. Lower ones may be missing: it is only shown.
+    # Of the log, when this was begun: what is of an earlier one may tell of events that are gone.
+    epoch = models.PositiveIntegerField(default=1, db_default=1)
+    # The highest position that came in a message, and by what that one is known again. Lower ones
+    # may be missing.
     received = models.BigIntegerField(default=0)
+    received_as = models.UUIDField(null=True)
+    # Another event came at that position: nothing is applied before the log's next epoch.
+    forked = models.BooleanField(default=False, db_default=False)
     # What it waits before until newer code runs; empty where it does not.
     waits_for = models.CharField(max_length=LONGEST_OBSTACLE, default="", db_default="")
 

@@ -42,6 +42,7 @@ from eventstore.application.naming import check_projection
 from eventstore.application.outages import Obstacle, Stop, UntilStopped
 from eventstore.application.pausing import Holds, PausableHandler, of_group
 from eventstore.application.ports import (
+    BusPublisher,
     Checkpoint,
     Checkpoints,
     EventBatch,
@@ -58,6 +59,7 @@ from eventstore.application.ports import (
 from eventstore.application.projection import Projection
 from eventstore.application.received import ReceivedDelivery, WaitingStreams
 from eventstore.application.relay import CHECKPOINT as RELAY
+from eventstore.application.relay import SCHEMA as RELAY_SCHEMA
 from eventstore.application.relay import Relay
 from eventstore.application.repair import Repair, Repaired
 from eventstore.application.repair import repair_until as _repair_until
@@ -73,22 +75,23 @@ from eventstore.application.status import (
     PublisherStatus,
 )
 from eventstore.application.status import warnings as _warnings
-from eventstore.domain.events import DomainEvent, RecordedEvent
+from eventstore.domain.events import Cursor, DomainEvent, RecordedEvent
 from eventstore.domain.exceptions import AggregateNotFound as AggregateNotFound
 from eventstore.domain.exceptions import (
-    CursorBeyondLog,
     InvalidValue,
     LogNotHere,
     ReadOnly,
     UndecodableEvent,
 )
 from eventstore.domain.lost_keys import KeyDeclaredLost
-from eventstore.infrastructure import log
+from eventstore.infrastructure import identity, log, restores
 from eventstore.infrastructure import secrets as _secrets
 from eventstore.infrastructure.background import OnceInBackground, told
 from eventstore.infrastructure.checkpoints import DjangoCheckpoints
 from eventstore.infrastructure.feed import HTTPEventFeed
-from eventstore.infrastructure.identity import accept_log, log_id
+from eventstore.infrastructure.identity import Identity, accept_log
+from eventstore.infrastructure.identity import check_place as check_place
+from eventstore.infrastructure.identity import log_id as log_id
 from eventstore.infrastructure.key_checks import KeyChecks
 from eventstore.infrastructure.key_checks import KeysLacking as KeysLacking
 from eventstore.infrastructure.keys import Keyring
@@ -110,7 +113,13 @@ from eventstore.infrastructure.messaging.local import (
     LocalEventPublisher,
     OnCommitPublisher,
 )
-from eventstore.infrastructure.messaging.message import cloud_event, decode, encode, redacted
+from eventstore.infrastructure.messaging.message import (
+    cloud_event,
+    decode,
+    encode,
+    redacted,
+    restored_notice,
+)
 from eventstore.infrastructure.outages import outage_of, reason_of
 from eventstore.infrastructure.own_connection import own_connection
 from eventstore.infrastructure.parked import DjangoParkedStreams
@@ -118,6 +127,7 @@ from eventstore.infrastructure.pauses import DjangoPauses
 from eventstore.infrastructure.private_files import open_to_others
 from eventstore.infrastructure.rebuild_postgresql import PostgreSQLRebuilds
 from eventstore.infrastructure.rebuild_sqlite import SQLiteRebuilds
+from eventstore.infrastructure.restores import Restored as Restored
 from eventstore.infrastructure.rotation import Rotated, rotate
 from eventstore.infrastructure.rotation import stored_keys as stored_keys
 from eventstore.infrastructure.rows import DjangoProjectionRows
@@ -165,6 +175,7 @@ _models: dict[str, type[models.Model]] = {}
 _rows: dict[str, DjangoProjectionRows] = {}
 _deliveries: dict[str, Delivery] = {}
 _shown: dict[str, ShownEnd] = {}
+_memories: dict[str, Callable[[], int]] = {}
 _mapper.register([KeyDeclaredLost])
 _key_checks = KeyChecks(clock=timezone.now)
 _keyring = cache(lambda keys: Keyring(keys, admit=_key_checks.require))
@@ -187,7 +198,8 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
         check_projection(projector.name, schema=projector.schema)
     except InvalidValue as error:
         raise ImproperlyConfigured(f"The projection {projector.name!r}: {error}") from None
-    if projector.name == RELAY or projector.name.startswith(of_group("")):
+    taken = (RELAY, *_memories)
+    if projector.name in taken or projector.name.startswith(of_group("")):
         raise ImproperlyConfigured(f"{projector.name} is no name of a projection's.")
     if _models.setdefault(projector.name, model) is not model:
         raise ImproperlyConfigured(f"There is a projection {projector.name} already.")
@@ -207,6 +219,50 @@ def register_projection(projector: Projector, model: type[models.Model]) -> None
     _shown[projection.name] = ShownEnd(projection, checkpoints=_checkpoints, parked=_parked)
     _local.subscribe(PausableHandler(delivery, projection.name, held=holds.held))
     _in_transaction.subscribe(PausableHandler(projection, projection.name, held=holds.held))
+
+
+def register_memory(name: str, *, forget: Callable[[], int]) -> None:
+    """Something that remembers events beside the log: `forget` throws it away and counts it."""
+    _memories[name] = forget
+
+
+def check_memory(name: str) -> None:
+    """Raises LogWasRestored where what is remembered is not what the log holds."""
+    restores.check_memory(_checkpoints, name)
+
+
+def remember(name: str, cursor: Cursor) -> None:
+    """In the caller's transaction. See `restores.remember`."""
+    restores.remember(_checkpoints, name, cursor)
+
+
+def after_restore() -> Restored:
+    """See `restores.make_good`."""
+    return restores.make_good(
+        list(_projections), memories=_memories, checkpoints=_checkpoints, now=timezone.now()
+    )
+
+
+def log_was_moved() -> Identity:
+    """Whole, and the place where it was before has it no more."""
+    return identity.settle()
+
+
+def become_another_log() -> Identity:
+    """For a copy beside the first one. What the first has relayed, this one has not."""
+    with transaction.atomic():
+        _checkpoints.replace(RELAY, position=0, schema=RELAY_SCHEMA)
+        return identity.become_another()
+
+
+def log_identity() -> Identity:
+    """Minted when there is none."""
+    return identity.identity()
+
+
+def cursor_at(position: int) -> Cursor:
+    """With the hash of the event there, where there is one."""
+    return log.cursor_at(connection, position)
 
 
 def keyring() -> Keyring:
@@ -392,22 +448,25 @@ def event_store() -> EventStore:
     return _store
 
 
-def cloud_events(recorded: Iterable[RecordedEvent]) -> list[dict[str, Any]]:
+def cloud_events(
+    recorded: Iterable[RecordedEvent], known_as: Identity | None = None
+) -> list[dict[str, Any]]:
     """As other processes and systems are given them. Mints the log's id when there is none."""
-    source = log_id()
-    return [cloud_event(one, source=source, data=_mapper.data_of(one.event)) for one in recorded]
+    source, epoch = known_as or log_identity()
+    return [
+        cloud_event(one, source=source, data=_mapper.data_of(one.event), epoch=epoch)
+        for one in recorded
+    ]
 
 
 def stream_feed(
-    stream_id: UUID, *, after: int, limit: int, event_types: Collection[str] = ()
+    stream_id: UUID, *, after: Cursor, limit: int, event_types: Collection[str] = ()
 ) -> list[RecordedEvent]:
     """Returns the next events of one stream, as `reading.readable` does for the whole log.
 
     Raises the same exceptions.
     """
-    end = _store.settled_end()
-    if after > end:
-        raise CursorBeyondLog(after=after, last=end)
+    end = _store.settled_cursor(after=after).position
 
     def behind(until: int | None = None) -> list[RecordedEvent]:
         return [
@@ -416,7 +475,7 @@ def stream_feed(
             if one.position <= end and (not event_types or one.event.event_type in event_types)
         ][:limit]
 
-    passed = StorageEvent.objects.filter(stream_id=stream_id, position__lte=after)
+    passed = StorageEvent.objects.filter(stream_id=stream_id, position__lte=after.position)
     known = passed.aggregate(last=models.Max("version"))["last"] or 0
     try:
         return behind()
@@ -438,10 +497,12 @@ def asyncapi() -> dict[str, Any]:
 
 def message_encoder() -> Callable[[RecordedEvent], bytes]:
     """What a broker carries of an event. Mints the log's id when there is none."""
-    source = log_id()
+    source, epoch = log_identity()
     omit = settings.EVENT_BUS_PERSONAL_DATA == "omit"
     data_of = _mapper.open_data_of if omit else _mapper.data_of
-    return lambda recorded: encode(recorded, source=source, data=data_of(recorded.event))
+    return lambda recorded: encode(
+        recorded, source=source, data=data_of(recorded.event), epoch=epoch
+    )
 
 
 def decode_message(body: bytes) -> Message:
@@ -798,6 +859,7 @@ def consumer_status() -> ConsumerStatus | None:
                 waiting_since=count.oldest if count else None,
                 seen_at=checkpoint.seen_at,
                 blocked_by=checkpoint.blocked_by,
+                forked=checkpoint.forked,
                 newer=newer[name].streams if name in newer else 0,
                 waits_for=newer[name].first if name in newer else checkpoint.waits_for,
             )
@@ -831,7 +893,7 @@ def event_bus() -> EventBus:
 
 
 def relay(
-    publisher: EventPublisher,
+    publisher: BusPublisher,
     *,
     sleep: Callable[[float], object] = time.sleep,
     stopped: Callable[[], bool] = lambda: False,
@@ -840,6 +902,7 @@ def relay(
     log_key_troubles()
     return Relay(
         publisher,
+        notice=lambda: restored_notice(*log_identity()),
         store=_store,
         checkpoints=_checkpoints,
         monotonic=time.monotonic,

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from eventstore import wiring
 from eventstore.application.pausing import troubles as paused
-from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.domain.exceptions import LogWasRestored, UnsafeLogRead
 from eventstore.infrastructure.outages import Outage
 from recruitment import bounded
 
@@ -82,7 +82,7 @@ def _projection_problems() -> list[str]:
         now, statuses = timezone.now(), wiring.projection_statuses()
         publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
         pauses = wiring.pauses().all()
-    except (CursorBeyondLog, UnsafeLogRead) as error:
+    except (LogWasRestored, UnsafeLogRead) as error:
         return [str(error)]
     except Error:
         logger.exception(NO_ANSWER)

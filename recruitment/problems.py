@@ -303,14 +303,20 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "CursorBeyondLog": Problem(
         status=409,
-        description="The log does not reach `after`: it is not the one that you have read.",
+        description="The log does not hold what you have read: it is not the same log, or it was "
+        "restored from an older backup. Begin again with 0, in an empty place.",
         examples=[
+            {
+                "code": "log_was_restored",
+                "detail": "The log does not hold the event that was read at position 10391.",
+                "after": 10391,
+            },
             {
                 "code": "cursor_beyond_log",
                 "detail": "Position 10391 lies beyond the log, which ends at 9000.",
                 "after": 10391,
                 "last": 9000,
-            }
+            },
         ],
     ),
     "LengthRequired": Problem(

@@ -33,7 +33,7 @@ from candidates.domain.events import (
 )
 from eventstore.application.commands import CommandContext
 from eventstore.application.ports import EventBatch
-from eventstore.domain.events import DomainEvent, RecordedEvent, event_id_of
+from eventstore.domain.events import Cursor, DomainEvent, RecordedEvent, event_id_of
 from eventstore.domain.exceptions import BatchConflict, DomainError, InvalidValue, UndecodableEvent
 
 SOURCE_ROW = "source_row"
@@ -148,7 +148,8 @@ class HistoryImport:
     """Takes rows in the order of their file, a chunk in one commit, and each at most once.
 
     A row is known again by what it says, wherever it stands: see `RowIdentity`. Without `keep`
-    nothing is stored: all chunks are decided on one batch.
+    nothing is stored: all chunks are decided on one batch. `remember` is told, in the transaction
+    of a chunk, at which event of the log the rows taken end.
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class HistoryImport:
         taken: TakenRows,
         occurrences: Occurrences,
         batch_id: UUID,
+        remember: Callable[[Cursor], object],
     ) -> None:
         self._map = history_map
         self._begin = begin
@@ -169,6 +171,7 @@ class HistoryImport:
         self._rows = taken
         self._occurrences = occurrences
         self._batch_id = batch_id
+        self._remember = remember
         self._trial = begin() if keep is None else None
         self.position = self._last = 0
         """Position of the last event that was stored; 0 if none was."""
@@ -270,6 +273,8 @@ class HistoryImport:
     def _stored(self, batch: EventBatch, fresh: Sequence[TakenRow]) -> None:
         recorded = batch.store()
         self._rows.add(fresh, file=self._batch_id)
+        if recorded:
+            self._remember(Cursor.at(recorded[-1]))
         # The log has the position only once the transaction is committed.
         self._last = recorded[-1].position if recorded else self.position
 

@@ -58,6 +58,11 @@ class DjangoTakenRows:
                 cursor.executemany(_INSERT, values)
 
 
+def forget_rows() -> int:
+    """Whatever comes again is decided anew, and is known by the ids of the commands it became."""
+    return ImportedRow.objects.all()._raw_delete(ImportedRow.objects.db)
+
+
 def candidates_of(file: UUID, among: Collection[UUID]) -> set[UUID]:
     """Those of these candidates of whom the file had rows."""
     rows = ImportedRow.objects.filter(file=file)

@@ -43,7 +43,10 @@ class CloudEventSerializer(serializers.Serializer[Any]):
     time = UTCDateTimeField(help_text="When the log took it in.")
     partitionkey = serializers.UUIDField(help_text="The stream once more.")
     sequence = serializers.CharField(help_text="The version, in ten digits: the stream's order.")
-    logposition = serializers.CharField(help_text="The log's order; the value for `after`.")
+    logposition = serializers.CharField(help_text="The log's order.")
+    logepoch = serializers.IntegerField(
+        help_text="Another one after each restore of the log from a backup: see `next`."
+    )
     streamtype = serializers.CharField()
     occurredat = UTCDateTimeField(help_text="Business time.")
     schemaversion = serializers.IntegerField(help_text="Of `type`.")
@@ -53,12 +56,16 @@ class CloudEventSerializer(serializers.Serializer[Any]):
 
 
 class FeedSerializer(serializers.Serializer[Any]):
-    next = serializers.URLField(help_text="Where to go on, now or later.")
+    next = serializers.URLField(
+        help_text="Where to go on, now or later. It names the last event that was given: a log "
+        "that was restored from a backup and does not hold it answers 409."
+    )
     results = CloudEventSerializer(many=True)
 
 
 EXAMPLE = {
-    "next": "https://tracker.example.org/api/v1/events/?after=10391",
+    "next": "https://tracker.example.org/api/v1/events/?after=10391.1."
+    "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26",
     "results": [
         {
             "specversion": "1.0",
@@ -70,6 +77,7 @@ EXAMPLE = {
             "partitionkey": "0190a000-0000-7000-8000-000000000001",
             "sequence": "0000000003",
             "logposition": "10391",
+            "logepoch": 1,
             "streamtype": "candidate",
             "occurredat": "2026-03-01T12:00:07.120053Z",
             "schemaversion": 1,

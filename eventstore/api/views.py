@@ -17,10 +17,12 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from eventstore import wiring
+from eventstore.api import feed_cursor
 from eventstore.api.openapi import EVENT_TYPE
-from eventstore.api.parameters import LAST_POSITION, single_values, whole_number
+from eventstore.api.parameters import single_values, whole_number
 from eventstore.api.serializers import EXAMPLE, FeedSerializer
 from eventstore.application.reading import readable
+from eventstore.domain.events import Cursor
 
 READ_FEED = "eventstore.read_feed"
 FEED_PAGE = 100
@@ -47,8 +49,9 @@ class EventFeed(APIView):
         parameters=[
             OpenApiParameter(
                 "after",
-                {"type": "integer", "minimum": 0, "maximum": LAST_POSITION, "default": 0},
-                description="The `logposition` of the last event that you have.",
+                feed_cursor.SCHEMA,
+                description="Of `next`, as it stands there. In the first epoch of the log also the "
+                "`logposition` of the last event that you have.",
             ),
             OpenApiParameter(
                 "limit",
@@ -78,15 +81,17 @@ class EventFeed(APIView):
 
         Follow `next`, which is always there: behind the last event there is nothing until there
         is more. Who keeps that link alone, and goes on from it after a stop, gets every event
-        once. None is passed over that a slower transaction has still to commit.
+        once. None is passed over that a slower transaction has still to commit. Where the log was
+        restored from a backup and does not hold what was read, the answer is 409.
         """
         given = single_values(request, ("after", "limit", "types", "subject"))
-        after = whole_number("after", given.get("after", "0"), minimum=0, maximum=LAST_POSITION)
         limit = whole_number(
             "limit", given.get("limit", str(FEED_PAGE)), minimum=1, maximum=LARGEST_FEED_PAGE
         )
         event_types = _event_types(given["types"]) if "types" in given else ()
         wiring.require_log()
+        known_as = wiring.log_identity()
+        after = feed_cursor.read(given.get("after", "0"), epoch=known_as.epoch)
         if "subject" in given:
             subject = _subject(given["subject"])
             recorded = wiring.stream_feed(
@@ -96,9 +101,13 @@ class EventFeed(APIView):
             recorded = readable(
                 wiring.event_store(), after=after, limit=limit, event_types=event_types
             )
-        last = recorded[-1].position if recorded else after
-        following = replace_query_param(request.build_absolute_uri(), "after", str(last))
-        return Response({"next": following, "results": wiring.cloud_events(recorded)})
+        last = Cursor.at(recorded[-1]) if recorded else after
+        following = replace_query_param(
+            request.build_absolute_uri(),
+            "after",
+            feed_cursor.written(last, epoch=known_as.epoch),
+        )
+        return Response({"next": following, "results": wiring.cloud_events(recorded, known_as)})
 
 
 def _subject(text: str) -> UUID:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from eventstore.application.intake import Intake
 from eventstore.application.ports import (
+    FEED_START,
     Checkpoints,
     EventConsumer,
     EventFeed,
@@ -18,7 +19,7 @@ from eventstore.application.ports import (
 )
 from eventstore.application.reading import HEARTBEAT, WAITING
 from eventstore.application.received import PATIENCE, ReceivedDelivery
-from eventstore.domain.exceptions import RowsOfNewerCode
+from eventstore.domain.exceptions import LogWasRestored, RowsOfNewerCode
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +85,12 @@ class Consumption:
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, until what the broker holds by now is handled.
 
+        Where the log was restored and nobody has said so, messages are received and not applied,
+        until its next epoch begins: then the rows are built anew.
+
         Raises AnotherLog, and what says nothing of the messages, as when the database is gone;
-        with `once` also NotReceived, where the broker is out of reach, and RowsOfNewerCode.
+        with `once` also NotReceived, where the broker is out of reach, RowsOfNewerCode, and
+        LogWasRestored.
         """
         self._start()
         while (newer := self._rows_of_newer_code()) and self._go_on():
@@ -101,6 +106,7 @@ class Consumption:
             try:
                 with closing(self._connect()) as consumer:
                     if self._receive(consumer, once=once):
+                        self._refuse_forked()
                         return
             except NotReceived as error:
                 if once:
@@ -124,23 +130,31 @@ class Consumption:
         with closing(self._connect()) as consumer:
             # A broker makes what holds the messages of a group when the group first asks.
             consumer.drained()
-        position, pause, progress_at = 0, FIRST_RECONNECT, self._monotonic()
+        begun, pause, progress_at = FEED_START, FIRST_RECONNECT, self._monotonic()
         while self._go_on():
             try:
-                for page in feed.pages(after=position):
+                for page in feed.pages(after=begun):
                     if not self._go_on():
                         return
                     self._intake.take(page.bodies)
-                    position, pause, progress_at = page.last, FIRST_RECONNECT, self._monotonic()
+                    begun, pause, progress_at = page.next, FIRST_RECONNECT, self._monotonic()
             except FeedUnavailable as error:
-                if not position or self._monotonic() - progress_at > GIVE_UP:
+                if begun == FEED_START or self._monotonic() - progress_at > GIVE_UP:
                     raise
+                if error.restored:
+                    begun = FEED_START
                 if pause == FIRST_RECONNECT:
                     logger.warning("%s. Asking again, for %d s.", error, GIVE_UP)
                 self._wait(pause)
                 pause = min(2 * pause, LONGEST_RECONNECT)
             else:
                 return
+
+    def _refuse_forked(self) -> None:
+        kept = self._checkpoints.all()
+        for delivery in self._deliveries:
+            if kept[delivery.name].forked:
+                raise LogWasRestored(after=kept[delivery.name].received)
 
     def _start(self) -> None:
         for delivery in self._deliveries:

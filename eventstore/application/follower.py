@@ -16,7 +16,7 @@ from eventstore.application.reading import (
     readable,
 )
 from eventstore.application.repair import Repair
-from eventstore.domain.events import RecordedEvent
+from eventstore.domain.events import Cursor, RecordedEvent
 from eventstore.domain.exceptions import ReadableElsewhere, RowsOfNewerCode, UndecodableEvent
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Follower:
         checkpoint says so and stays. Streams without such an event go on meanwhile, by repairs,
         and so do other projections; with `once` it is raised when they are there.
 
-        Raises CursorBeyondLog, and with `once` ReadableElsewhere and RowsOfNewerCode.
+        Raises LogWasRestored, and with `once` ReadableElsewhere and RowsOfNewerCode.
         """
         end = self._store.settled_end()
         for delivery in self._deliveries:
@@ -102,7 +102,7 @@ class Follower:
     def _round(self) -> bool:
         """One batch for each projection. False where no checkpoint was moved."""
         moved = False
-        batches: dict[int, list[RecordedEvent]] = {}
+        batches: dict[Cursor, list[RecordedEvent]] = {}
         for delivery, kept in zip(self._deliveries, self._kept(), strict=True):
             waiting = self._waiting.get(delivery.name)
             if self._held(delivery.name):
@@ -117,24 +117,24 @@ class Follower:
         return moved
 
     def _advance(
-        self, delivery: Delivery, kept: Checkpoint, batches: dict[int, list[RecordedEvent]]
+        self, delivery: Delivery, kept: Checkpoint, batches: dict[Cursor, list[RecordedEvent]]
     ) -> bool:
         """False where the checkpoint was not moved."""
-        known, position = delivery.projection.schema, kept.position
+        known, cursor = delivery.projection.schema, kept.cursor
         if kept.schema > known:
             raise RowsOfNewerCode(projection=delivery.name, stored=kept.schema, known=known)
         try:
-            if position not in batches:
-                batches[position] = readable(self._store, after=position)
+            if cursor not in batches:
+                batches[cursor] = readable(self._store, after=cursor)
         except UndecodableEvent:
             # Perhaps one of streams that this projection has nothing to do with.
-            return self._advance_alone(delivery, position)
-        batch = batches[position]
-        return bool(batch) and self._deliver(delivery, position, batch, batch[-1].position)
+            return self._advance_alone(delivery, cursor)
+        batch = batches[cursor]
+        return bool(batch) and self._deliver(delivery, cursor.position, batch, Cursor.at(batch[-1]))
 
-    def _advance_alone(self, delivery: Delivery, position: int) -> bool:
+    def _advance_alone(self, delivery: Delivery, cursor: Cursor) -> bool:
         """By its own streams' events. One that cannot be decoded parks its stream."""
-        end = self._store.settled_end()
+        position, end = cursor.position, self._store.settled_cursor(after=cursor)
         try:
             batch = readable(
                 self._store, after=position, stream_types=[delivery.projection.stream_type]
@@ -143,8 +143,9 @@ class Follower:
             raise
         except UndecodableEvent as error:
             streams: dict[UUID, list[RecordedEvent]] = {error.stream_id: []}
-            return self._delivered(delivery, position, error.position, streams, alone=True)
-        return self._deliver(delivery, position, batch, batch[-1].position if batch else end)
+            last = Cursor(error.position)
+            return self._delivered(delivery, position, last, streams, alone=True)
+        return self._deliver(delivery, position, batch, Cursor.at(batch[-1]) if batch else end)
 
     def _wait(
         self, delivery: Delivery, kept: Checkpoint, error: ReadableElsewhere | RowsOfNewerCode
@@ -162,7 +163,7 @@ class Follower:
         self._waiting[name] = _Waiting(kept.position, error, self._monotonic() + WAITING + 4 * took)
 
     def _deliver(
-        self, delivery: Delivery, position: int, batch: list[RecordedEvent], last: int
+        self, delivery: Delivery, position: int, batch: list[RecordedEvent], last: Cursor
     ) -> bool:
         """Rows and checkpoint in one transaction. False where another process has it."""
         streams: dict[UUID, list[RecordedEvent]] = {}
@@ -178,7 +179,7 @@ class Follower:
         self,
         delivery: Delivery,
         position: int,
-        last: int,
+        last: Cursor,
         streams: dict[UUID, list[RecordedEvent]],
         *,
         alone: bool = False,
@@ -192,7 +193,7 @@ class Follower:
                 if stream_id in waiting:
                     continue
                 if alone:
-                    self._heal(delivery, stream_id, last)
+                    self._heal(delivery, stream_id, last.position)
                 else:
                     delivery.projection.handle(events)
             return self._checkpoints.move(delivery.name, expected=position, position=last)

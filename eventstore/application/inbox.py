@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from eventstore.application.ports import Message
 from eventstore.domain.events import RecordedEvent
@@ -20,6 +20,18 @@ class Received(NamedTuple):
     """None: this code cannot read it."""
     error: UndecodableMessage | None = None
     """Why it cannot."""
+    epoch: int = 1
+    """Of the log, when it was sent."""
+
+    @property
+    def known_as(self) -> UUID | None:
+        """By what its event is told from another at the same position; None where it is not read.
+
+        An event that a command given anew stores once more has the id of the one that is gone.
+        """
+        if self.recorded is None:
+            return None
+        return uuid5(self.recorded.event_id, self.recorded.recorded_at.isoformat())
 
     @property
     def likeness(self) -> int:
@@ -41,6 +53,8 @@ class Opened(NamedTuple):
     messages: list[Received]
     strays: list[bytes]
     """Those that do not."""
+    epoch: int
+    """The latest that any of them is of, or tells of; 0 where none does."""
 
 
 class Inbox:
@@ -61,13 +75,18 @@ class Inbox:
         """In the order in which they came. Raises AnotherLog."""
         messages: list[Received] = []
         strays: list[bytes] = []
+        newest = 0
         for body in bodies:
             recorded: RecordedEvent | None
             failure: UndecodableMessage | None = None
             try:
-                source, recorded = self.decode(body)
+                source, recorded, epoch = self.decode(body)
             except UndecodableMessage as error:
-                recorded, failure = None, error
+                recorded, failure, epoch = None, error, error.epoch or 1
+                if error.restored and error.source is not None:
+                    self._known(error.source)
+                    newest = max(newest, epoch)
+                    continue
                 said = error.source, error.stream_type, error.stream_id, error.version
                 match said:
                     case (UUID() as source, str(stream_type), UUID() as stream_id, int(version)):
@@ -78,8 +97,14 @@ class Inbox:
             else:
                 stream_type, stream_id = recorded.stream_type, recorded.stream_id
                 version = recorded.version
-            if source not in self._accepted:
-                self._accept(source)
-                self._accepted.add(source)
-            messages.append(Received(stream_type, stream_id, version, body, recorded, failure))
-        return Opened(messages, strays)
+            self._known(source)
+            newest = max(newest, epoch)
+            messages.append(
+                Received(stream_type, stream_id, version, body, recorded, failure, epoch)
+            )
+        return Opened(messages, strays, newest)
+
+    def _known(self, source: UUID) -> None:
+        if source not in self._accepted:
+            self._accept(source)
+            self._accepted.add(source)

@@ -1,13 +1,17 @@
 """Brings one batch of messages into the rows of read models: all of it, or nothing."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 from uuid import UUID
 
-from eventstore.application.inbox import Inbox, Received
-from eventstore.application.ports import Checkpoints, ParkedStreams, WaitingRoom
+from eventstore.application.inbox import Inbox, Opened, Received
+from eventstore.application.ports import Checkpoint, Checkpoints, ParkedStreams, WaitingRoom
 from eventstore.application.received import ReceivedDelivery
 from eventstore.domain.events import RecordedEvent
+from eventstore.domain.exceptions import LogWasRestored
+
+logger = logging.getLogger(__name__)
 
 Streams: TypeAlias = Mapping[UUID, Sequence[Received]]
 
@@ -47,14 +51,22 @@ class Intake:
         opened = self._inbox.open(bodies)
         for body in opened.strays:
             self._room.keep_stray(body)
-        if not opened.messages:
+        while opened.epoch:
+            try:
+                self._taken(opened)
+            except _Overtaken:
+                continue
             return
+
+    def _taken(self, opened: Opened) -> None:
         try:
-            self._transaction(lambda: self._apply(opened.messages, alone=False))
+            self._transaction(lambda: self._apply(opened, alone=False))
+        except _Overtaken:
+            raise
         except self._transient:
             raise
         except Exception:  # noqa: BLE001  # all of it is undone, and what fails is looked for
-            self._transaction(lambda: self._apply(opened.messages, alone=True))
+            self._transaction(lambda: self._apply(opened, alone=True))
 
     def take_strays(self) -> int:
         """Try again those that did not say where they belong. Returns how many do now."""
@@ -66,9 +78,12 @@ class Intake:
             self._room.discard_stray(body)
         return len(told)
 
-    def _apply(self, messages: Sequence[Received], *, alone: bool) -> None:
-        newest = max((one.recorded.position for one in messages if one.recorded), default=0)
-        for delivery in self._deliveries:
+    def _apply(self, opened: Opened, *, alone: bool) -> None:
+        kept = self._checkpoints.all()
+        standing = [
+            (one, *self._current(one, opened, kept.get(one.name))) for one in self._deliveries
+        ]
+        for delivery, _, messages in standing:
             streams = _by_stream(messages, delivery.projection.stream_type)
             irregular: Collection[UUID] = streams
             if streams and not alone:
@@ -76,8 +91,47 @@ class Intake:
             for stream_id in irregular:
                 self._apply_alone(delivery, stream_id, streams[stream_id])
         # At the end, since other consumers wait for these rows until the commit.
-        for delivery in self._deliveries:
-            self._checkpoints.received(delivery.name, newest)
+        for delivery, epoch, messages in standing:
+            newest = max(messages, key=_position, default=None)
+            position, known_as = (_position(newest), newest.known_as) if newest else (0, None)
+            if not self._checkpoints.received(delivery.name, position, known_as, epoch=epoch):
+                raise _Overtaken
+
+    def _current(
+        self, delivery: ReceivedDelivery, opened: Opened, kept: Checkpoint | None
+    ) -> tuple[int, Sequence[Received]]:
+        """The projection's epoch, and the messages that are of it.
+
+        With the first message of a later one everything is sent anew, and so built anew. What is
+        of an earlier one may never have been, and comes again where it has.
+        """
+        name = delivery.name
+        if kept is None:
+            self._checkpoints.start(name, schema=delivery.projection.schema)
+            kept = self._checkpoints.all()[name]
+        if opened.epoch > kept.epoch:
+            if not self._checkpoints.begin(name, epoch=opened.epoch):
+                raise _Overtaken
+            delivery.begin_anew()
+            if kept.received:
+                logger.warning(
+                    "%r: the log was restored, and its rows are built anew, in epoch %d",
+                    delivery,
+                    opened.epoch,
+                )
+            return opened.epoch, [one for one in opened.messages if one.epoch == opened.epoch]
+        if kept.forked:
+            return kept.epoch, ()
+        current = [one for one in opened.messages if one.epoch == kept.epoch]
+        if kept.received_as is not None and any(
+            one.known_as not in (None, kept.received_as)
+            for one in current
+            if _position(one) == kept.received
+        ):
+            self._checkpoints.fork(name)
+            logger.error("%r: %s", delivery, LogWasRestored(after=kept.received))
+            return kept.epoch, ()
+        return kept.epoch, current
 
     def _apply_together(self, delivery: ReceivedDelivery, streams: Streams) -> set[UUID]:
         """Returns the streams that need more than that."""
@@ -112,6 +166,14 @@ class Intake:
         again = parked is None or any(one.version == parked.version for one in later)
         if again and delivery.heal(stream_id) is None:
             self._parked.release(delivery.name, stream_id)
+
+
+class _Overtaken(Exception):
+    """Another consumer has begun anew meanwhile."""
+
+
+def _position(message: Received) -> int:
+    return message.recorded.position if message.recorded else 0
 
 
 def _by_stream(messages: Sequence[Received], stream_type: str) -> dict[UUID, list[Received]]:

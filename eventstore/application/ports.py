@@ -10,6 +10,7 @@ from uuid import UUID
 from eventstore.application.folding import Changes, FoldedStream, Step
 from eventstore.application.parking import ParkedStream
 from eventstore.domain.events import (
+    Cursor,
     DomainEvent,
     LoadedStream,
     Metadata,
@@ -127,21 +128,22 @@ class EventStore(Streams, Protocol):
     def read_all(
         self,
         *,
-        after: int = 0,
+        after: Cursor | int = 0,
         limit: int,
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
-        """The first committed events behind position `after`, in position order, and no other.
+        """The first committed events behind `after`, in position order, and no other.
 
         A reader that goes on from the position of the last event it was given, and from nothing
         else, receives every event once: no number is passed that a transaction in flight may
         still fill. Never waits. Empty names mean all; an event type is named as it is today, and
         finds what was stored under its former names too.
 
-        Raises CursorBeyondLog where the log does not reach `after`, UnsafeLogRead where the answer
-        could lack events, as in a transaction that has appended, and ValueError for a negative
-        limit.
+        Raises LogWasRestored where `after` has the hash of an event that the log does not hold
+        there, CursorBeyondLog where it has none and the log does not reach so far, UnsafeLogRead
+        where the answer could lack events, as in a transaction that has appended, and ValueError
+        for a negative limit.
         """
 
     def settled_end(self) -> int:
@@ -149,6 +151,9 @@ class EventStore(Streams, Protocol):
 
         Raises UnsafeLogRead as `read_all` does.
         """
+
+    def settled_cursor(self, *, after: Cursor | int = 0) -> Cursor:
+        """At the event of `settled_end`. Raises what `read_all` does."""
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
         """Destroy the stream's key for ever: events, versions and hashes stay as they are.
@@ -205,6 +210,8 @@ class Message(NamedTuple):
     source: UUID
     recorded: RecordedEvent
     """Without the hash and the command's digest, which stay in the log."""
+    epoch: int = 1
+    """Of the log, when it was sent."""
 
 
 class EventConsumer(Protocol):
@@ -245,6 +252,9 @@ class NotReceived(Exception):
 
 class BusPublisher(EventPublisher, Protocol):
     """Publishes to a broker, whose connection it makes when it first needs it."""
+
+    def announce(self, body: bytes) -> None:
+        """A message for every partition, behind all that was published. Raises NotPublished."""
 
     def close(self) -> None:
         """Lets go of the connection; the next event to publish makes a new one."""
@@ -307,6 +317,9 @@ class ProjectionRows(Protocol):
         Returns the streams of which there were.
         """
 
+    def clear(self) -> None:
+        """No stream has rows any more."""
+
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         """The streams whose rows lack an event with `after < position <= until`.
 
@@ -329,6 +342,18 @@ class Checkpoint(NamedTuple):
     """The highest position of which a message was handled; others below it may still come."""
     waits_for: str = ""
     """What it waits before until newer code runs, in words; empty where nothing is known."""
+    hash: bytes | None = None
+    """Of the event at `position`; None where it is 0, and where nobody kept it."""
+    epoch: int = 1
+    """Of the log, when it was begun."""
+    received_as: UUID | None = None
+    """By what the message of `received` is known again."""
+    forked: bool = False
+    """Whether another event came at that position: no more is applied before the next epoch."""
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.position, self.hash)
 
 
 class Checkpoints(Protocol):
@@ -345,25 +370,48 @@ class Checkpoints(Protocol):
         None, without waiting, where another has it or there is none to be had.
         """
 
-    def move(self, projection: str, *, expected: int, position: int) -> bool:
+    def move(
+        self,
+        projection: str,
+        *,
+        expected: int,
+        position: Cursor | int,
+        epoch: int | None = None,
+    ) -> bool:
         """Compare-and-set: False, and nothing written, where it is not at `expected`.
 
-        Where it is moved, it waits for nothing any more.
+        Nor where it is not of this epoch, if one is named. Where it is moved, it waits for nothing
+        any more.
         """
 
     def wait(self, projection: str, *, at: int, what: str) -> None:
         """Say what it waits before, if it is at this position; nothing where the text is empty."""
 
+    def advance(self, projection: str, cursor: Cursor) -> None:
+        """To there, unless it is further already."""
+
+    def begin(self, projection: str, *, epoch: int) -> bool:
+        """Anew, from position 0 on. False, and nothing written, unless the epoch is a later one."""
+
+    def fork(self, projection: str) -> None:
+        """What comes is not what the rows were made of."""
+
     def seen(self, projection: str) -> None:
         """The heartbeat of a follower or consumer, now."""
 
-    def received(self, projection: str, position: int) -> None:
-        """A message of this position was handled; of a lower one than before changes nothing."""
+    def received(
+        self, projection: str, position: int, known_as: UUID | None, *, epoch: int
+    ) -> bool:
+        """A message of this position was handled; of a lower one than before changes nothing.
+
+        False where it is not of this epoch any more, which is settled until the transaction ends:
+        then what was made of the message must not stay.
+        """
 
     def block(self, projection: str, obstacle: str) -> None:
         """Say what is in its way; nothing any more where the text is empty."""
 
-    def replace(self, projection: str, *, position: int, schema: int) -> None:
+    def replace(self, projection: str, *, position: Cursor | int, schema: int) -> None:
         """Whatever was there: the rows were built anew, up to `position`, by this schema."""
 
 
@@ -439,6 +487,9 @@ class WaitingRoom(Protocol):
 
     def discard(self, projection: str, stream_id: UUID, versions: Collection[int]) -> None: ...
 
+    def clear(self, projection: str) -> None:
+        """No message waits for it any more."""
+
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
         """Streams with a message that waits since before then.
 
@@ -469,9 +520,12 @@ class WaitingRoom(Protocol):
 
 
 class FeedPage(NamedTuple):
-    last: int
-    """The position of its last event; what follows is behind it."""
+    next: str
+    """Where what follows begins."""
     bodies: list[bytes]
+
+
+FEED_START = "0"
 
 
 class EventFeed(Protocol):
@@ -480,8 +534,11 @@ class EventFeed(Protocol):
     def stream(self, stream_id: UUID, *, after: int, until: int) -> list[bytes]:
         """Bodies of the stream's events with `after < version <= until`. Raises FeedUnavailable."""
 
-    def pages(self, *, after: int) -> Iterator[FeedPage]:
-        """The log behind `after`, in its order, to its end of now. Raises FeedUnavailable."""
+    def pages(self, *, after: str = FEED_START) -> Iterator[FeedPage]:
+        """The log behind `next` of a page, in its order, to its end of now.
+
+        Raises FeedUnavailable.
+        """
 
 
 @dataclass(eq=False, kw_only=True)
@@ -489,6 +546,8 @@ class FeedUnavailable(Exception):
     """The other system's feed did not answer, or not with events."""
 
     reason: str
+    restored: bool = False
+    """Whether its log does not hold what was read of it before."""
 
     def __str__(self) -> str:
         return f"The event feed cannot be read: {self.reason}"

@@ -62,6 +62,10 @@ class Projection:
         """Leave out what this event does, if it is the next one of the stream's rows."""
         self._rows.advance(stream_id, expected=version - 1, version=version, changes={})
 
+    def clear(self) -> None:
+        """No stream has rows any more."""
+        self._rows.clear()
+
     def behind(self, *, after: int = 0, until: int) -> list[tuple[UUID, int]]:
         """See `ProjectionRows.behind`."""
         return self._rows.behind(self._projector.stream_type, after=after, until=until)

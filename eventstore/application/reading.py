@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from eventstore.application.ports import EventStore
-from eventstore.domain.events import RecordedEvent
+from eventstore.domain.events import Cursor, RecordedEvent
 from eventstore.domain.exceptions import UndecodableEvent
 
 BATCH = 500
@@ -19,7 +19,7 @@ WAITING = 1.0
 def readable(
     store: EventStore,
     *,
-    after: int,
+    after: Cursor | int,
     limit: int = BATCH,
     stream_types: Collection[str] = (),
     event_types: Collection[str] = (),

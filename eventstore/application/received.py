@@ -194,6 +194,12 @@ class ReceivedDelivery(Delivery):
         self._fetch(stream_id)
         return super().retry(stream_id)
 
+    def begin_anew(self) -> None:
+        """Forget the rows and what waits: all of it comes again."""
+        self._room.clear(self.name)
+        self._parked.release_all(self.name)
+        self.projection.clear()
+
     def skip(self, stream_id: UUID, *, version: int) -> ParkedStream | None:
         parked = super().skip(stream_id, version=version)
         self._clear(stream_id)
@@ -216,8 +222,14 @@ class ReceivedDelivery(Delivery):
         except FeedUnavailable as error:
             logger.warning("%r, stream %s: %s", self, stream_id, error)
             return
-        told = self._inbox.open(bodies).messages
-        self.keep(stream_id, [one for one in told if one.stream_id == stream_id], from_log=True)
+        # The feed may be ahead of the broker in telling that the log was restored.
+        epoch = self._inbox.open([waiting[0].body]).epoch
+        told = [
+            one
+            for one in self._inbox.open(bodies).messages
+            if one.stream_id == stream_id and one.epoch == epoch
+        ]
+        self.keep(stream_id, told, from_log=True)
 
     def _forget(self, stream_id: UUID, waiting: Sequence[WaitingMessage]) -> None:
         open_parts, unreadable = [], []

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from eventstore.application.naming import obstacle_of
 from eventstore.application.ports import (
+    BusPublisher,
     Checkpoint,
     Checkpoints,
-    EventPublisher,
     EventStore,
     NotPublished,
 )
@@ -18,10 +18,8 @@ from eventstore.application.reading import (
     WAITING,
     readable,
 )
-from eventstore.domain.events import RecordedEvent
+from eventstore.domain.events import Cursor, RecordedEvent
 from eventstore.domain.exceptions import ReadableElsewhere, UndecodableEvent
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +39,9 @@ _NAP = 0.2
 class Relay:
     """Any number may relay one log; where they overlap, events are published twice.
 
+    In a later epoch the checkpoint begins anew, and with it all of the log: consumers are told by
+    `notice`, a message for each of them, and by each event.
+
     The checkpoint is the position of the last event of which, and of all before it, the broker
     has confirmed that it has it. No transaction is open while a broker is waited for.
 
@@ -50,8 +51,9 @@ class Relay:
 
     def __init__(
         self,
-        publisher: EventPublisher,
+        publisher: BusPublisher,
         *,
+        notice: Callable[[], bytes],
         store: EventStore,
         checkpoints: Checkpoints,
         monotonic: Callable[[], float],
@@ -60,6 +62,7 @@ class Relay:
         held: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._publisher = publisher
+        self._notice = notice
         self._store = store
         self._checkpoints = checkpoints
         self._monotonic = monotonic
@@ -71,6 +74,10 @@ class Relay:
         self._refused = False
         """Whether that was said, which is done once."""
         self._progress_at = monotonic()
+        self._announced = 1
+        """The epoch that consumers know of."""
+        self._relayed = Cursor()
+        """At the last event that this process moved the checkpoint to, in the epoch announced."""
 
     def run(self, *, once: bool = False) -> None:
         """Until stopped; with `once`, as far as the log is settled now, or not at all while held.
@@ -78,7 +85,7 @@ class Relay:
         Before an event that cannot be read it waits, with everything before it published, and the
         checkpoint says so.
 
-        Raises CursorBeyondLog; with `once` also UndecodableEvent, and NotPublished, where the
+        Raises LogWasRestored; with `once` also UndecodableEvent, and NotPublished, where the
         broker takes nothing for `GIVE_UP` seconds.
         """
         end = self._store.settled_end()
@@ -92,8 +99,15 @@ class Relay:
                 self._sleep(LONGEST_PAUSE)
                 continue
             checkpoint = self._checkpoints.all()[CHECKPOINT]
+            if checkpoint.epoch != self._announced:
+                if not checkpoint.position and not self._announce(checkpoint, give_up=once):
+                    continue
+                self._announced, self._relayed = checkpoint.epoch, Cursor()
+            if checkpoint.position < self._relayed.position:
+                # Nobody moves it back but a restore.
+                self._store.settled_cursor(after=self._relayed)
             try:
-                batch = readable(self._store, after=checkpoint.position)
+                batch = readable(self._store, after=checkpoint.cursor)
             except UndecodableEvent as error:
                 if once:
                     raise
@@ -136,9 +150,16 @@ class Relay:
         self, checkpoint: Checkpoint, batch: Sequence[RecordedEvent], *, give_up: bool
     ) -> None:
         confirmed, refusal = self._published(batch)
-        overtaken = confirmed and not self._checkpoints.move(
-            CHECKPOINT, expected=checkpoint.position, position=batch[confirmed - 1].position
-        )
+        overtaken = False
+        if confirmed:
+            reached = Cursor.at(batch[confirmed - 1])
+            moved = self._checkpoints.move(
+                CHECKPOINT,
+                expected=checkpoint.position,
+                position=reached,
+                epoch=checkpoint.epoch,
+            )
+            self._relayed, overtaken = (reached if moved else self._relayed), not moved
         if refusal:
             waiting = batch[confirmed].position
             self._tell(checkpoint, f"from position {waiting} on: {refusal.reason}")
@@ -153,6 +174,16 @@ class Relay:
             self._tell(checkpoint, "")
         if overtaken:
             self._wait(OVERTAKEN)
+
+    def _announce(self, checkpoint: Checkpoint, *, give_up: bool) -> bool:
+        try:
+            self._publisher.announce(self._notice())
+        except NotPublished as refusal:
+            self._tell(checkpoint, f"with epoch {checkpoint.epoch}: {refusal.reason}")
+            self._back_off(refusal, give_up=give_up)
+            return False
+        self._progress_at = self._monotonic()
+        return True
 
     def _published(self, batch: Sequence[RecordedEvent]) -> tuple[int, NotPublished | None]:
         """How many events the broker has, counted from the first, and why not all of them."""

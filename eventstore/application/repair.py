@@ -15,12 +15,7 @@ from eventstore.application.ports import (
     UnitOfWork,
 )
 from eventstore.domain.events import RecordedEvent
-from eventstore.domain.exceptions import (
-    CursorBeyondLog,
-    ReadableElsewhere,
-    RowsOfNewerCode,
-    UndecodableEvent,
-)
+from eventstore.domain.exceptions import ReadableElsewhere, RowsOfNewerCode, UndecodableEvent
 
 logger = logging.getLogger(__name__)
 
@@ -107,20 +102,18 @@ class Repair:
         before an event that only another process can read. The checkpoint says which that is, and
         it is logged when it is met first.
 
-        Raises CursorBeyondLog, and UnsafeLogRead in a transaction that has appended.
+        Raises LogWasRestored, and UnsafeLogRead in a transaction that has appended.
         """
         name = self._projection.name
         self._checkpoints.start(name, schema=self._projection.schema)
-        kept, end = self._checkpoints.all()[name], self._store.settled_end()
-        position = kept.position
-        if position > end:
-            raise CursorBeyondLog(after=position, last=end)
+        kept = self._checkpoints.all()[name]
+        position, end = kept.position, self._store.settled_cursor(after=kept.cursor)
         if kept.schema > (known := self._projection.schema):
             self._wait(kept, RowsOfNewerCode(projection=name, stored=kept.schema, known=known))
             return Repaired(streams=0, complete=False, waiting=True)
         # Before anything is healed: what fails only now is not tried twice.
         parked = self._parked.listed(name, limit=limit)
-        behind = self._projection.behind(after=position, until=end)
+        behind = self._projection.behind(after=position, until=end.position)
         complete, waiting = limit is None or len(behind) <= limit, list[ReadableElsewhere]()
         for start in range(0, len(behind[:limit]), STREAMS):
             chunk = behind[:limit][start : start + STREAMS]

@@ -15,6 +15,7 @@ from eventstore.application.folding import (
 )
 from eventstore.application.parking import Failure, fold_as_far
 from eventstore.application.ports import Checkpoints, EventStore, ParkedStreams
+from eventstore.domain.events import Cursor
 
 PAUSES = (0.1, 0.2, 0.5, *[1.0] * 5, *[5.0] * 10)
 """Seconds between attempts to put the new rows in place: a minute in all."""
@@ -54,18 +55,18 @@ class Rebuild(Protocol):
     """New rows of read models beside those that are served."""
 
     @property
-    def until(self) -> int:
-        """The last event at or below the settled position when the rebuild began; 0: none."""
+    def end(self) -> Cursor:
+        """At the last event at or below the settled position when the rebuild began."""
 
     def load(self, progress: Callable[[int], object]) -> Loaded:
-        """Fold every stream up to `until` into new rows, and make them quick to find.
+        """Fold every stream up to `end` into new rows, and make them quick to find.
 
         `progress` is called with the number of events since the last call. Raises
         UndecodableEvent and WorkerDied.
         """
 
     def behind(self, projector: Projector) -> list[UUID]:
-        """Streams with events behind `until` that their new rows do not show."""
+        """Streams with events behind `end` that their new rows do not show."""
 
     def put(self, projector: Projector, streams: Iterable[tuple[UUID, FoldedStream]]) -> None:
         """In place of whatever new rows these streams have."""
@@ -203,7 +204,7 @@ class Replay:
     def _settle(self, rebuild: Rebuild, failures: Mapping[tuple[str, UUID], Failure]) -> None:
         for projector in self._projectors:
             name = projector.name
-            self._checkpoints.replace(name, position=rebuild.until, schema=projector.schema)
+            self._checkpoints.replace(name, position=rebuild.end, schema=projector.schema)
             self._parked.release_all(name)
         for (name, stream_id), failure in failures.items():
             self._parked.park(name, stream_id, **failure._asdict())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from eventstore.application.ports import Checkpoint, NewerMessages
+from eventstore.domain.exceptions import LogWasRestored
 
 PATIENCE = timedelta(seconds=15)
 """How long an event may wait, and a follower be silent, before it is somebody's business."""
@@ -115,9 +116,13 @@ class ConsumedProjection:
     """Streams with a message that newer code alone can read."""
     waits_for: str
     """The first such message, or what all of it waits for; empty where nothing is waited for."""
+    forked: bool = False
+    """Whether the log that it is built from was restored, and nobody has said so yet."""
 
     def troubles(self, now: datetime) -> Iterator[str]:
         """What needs a person, in words; nothing where all is well."""
+        if self.forked:
+            yield f"{self.name}: nothing is applied. {LogWasRestored(after=self.received)}"
         if self.parked:
             yield _parked(self.name, self.parked)
         if self.stored_schema < self.schema:

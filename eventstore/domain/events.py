@@ -65,6 +65,23 @@ class RecordedEvent(NamedTuple):
     """Chains it to its predecessor in the stream: see `eventstore.infrastructure.chain`."""
 
 
+class Cursor(NamedTuple):
+    """How far somebody has read the log."""
+
+    position: int = 0
+    """Of the last event that was read; 0 before the first."""
+    hash: bytes | None = None
+    """Its hash, by which a log that was restored is told; None where nobody kept it."""
+
+    @classmethod
+    def at(cls, recorded: RecordedEvent) -> "Cursor":
+        return cls(recorded.position, recorded.hash)
+
+    @classmethod
+    def of(cls, position: "Cursor | int") -> "Cursor":
+        return position if isinstance(position, Cursor) else cls(position)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHead:
     """Where a stream stands: version, times and hash of its newest event."""

@@ -318,6 +318,9 @@ class UndecodableMessage(Exception):
     """Whether newer code than this has written it."""
     whole: bool = False
     """Whether the event alone cannot be read, and all that stands around it can."""
+    restored: bool = False
+    """Whether it is no event at all, and says that the log was restored."""
+    epoch: int | None = None
     source: UUID | None = None
     event_id: UUID | None = None
     position: int | None = None
@@ -343,6 +346,22 @@ class AnotherLog(Exception):
 
     def __str__(self) -> str:
         return f"A message comes from the log {self.source}: {self.reason}"
+
+
+@dataclass(eq=False, kw_only=True)
+class LogInAnotherPlace(Exception):
+    """The database is not the one in which the log was known to be."""
+
+    kept: str
+    here: str
+
+    def __str__(self) -> str:
+        return (
+            f"The log is in another place ({self.here}) than it was ({self.kept}), so nothing goes "
+            "to a broker or comes from one until somebody says what was done: `manage.py "
+            "after_restore` where it was restored from a backup, with --moved where it was moved "
+            "whole and is nowhere else, with --another-log where it is a copy beside the first."
+        )
 
 
 @dataclass(eq=False, kw_only=True)
@@ -416,11 +435,38 @@ class RowsOfNewerCode(Exception):
 
 
 @dataclass(eq=False, kw_only=True)
-class CursorBeyondLog(DomainError):
-    """A reader says that it has read further than the log goes."""
+class LogWasRestored(DomainError):
+    """The log does not hold the event that a reader has read at this position."""
+
+    code: ClassVar[str] = "log_was_restored"
+    after: int
+
+    def __str__(self) -> str:
+        return (
+            f"The log does not hold the event that was read at position {self.after}: it was "
+            "restored from an older backup, or what was read is another log. `manage.py "
+            "after_restore`, where the log is, says what to do; what was made of the events holds "
+            "some that are gone, so build that anew, reading from position 0."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class BarePosition(LogWasRestored):
+    """A reader of a log that was restored does not say which event it has read there."""
+
+    def __str__(self) -> str:
+        return (
+            f"The log was restored from a backup, and position {self.after} alone does not say "
+            "which event you have read there: follow `next`, which does. What was made of the "
+            "events may hold some that are gone, so build that anew, reading from position 0."
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class CursorBeyondLog(LogWasRestored):
+    """A reader says that it has read further than the log goes, and not which event it read."""
 
     code: ClassVar[str] = "cursor_beyond_log"
-    after: int
     last: int
 
     def __str__(self) -> str:

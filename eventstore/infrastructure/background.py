@@ -7,10 +7,10 @@ from threading import Lock, Thread
 from django.db import connections
 
 from eventstore.application.parking import described
-from eventstore.domain.exceptions import CursorBeyondLog, UndecodableEvent, UnsafeLogRead
+from eventstore.domain.exceptions import LogWasRestored, UndecodableEvent, UnsafeLogRead
 from eventstore.infrastructure.outages import outage_of
 
-_HARMLESS = (CursorBeyondLog, UndecodableEvent, UnsafeLogRead)
+_HARMLESS = (LogWasRestored, UndecodableEvent, UnsafeLogRead)
 """Errors whose text quotes nobody and says what to do."""
 logger = logging.getLogger(__name__)
 

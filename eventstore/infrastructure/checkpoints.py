@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import BigIntegerField, Case, F, Field, UUIDField, Value, When
 
 from eventstore import models
 from eventstore.application.naming import check_projection, obstacle_of
 from eventstore.application.ports import Checkpoint
+from eventstore.domain.events import Cursor
+from eventstore.infrastructure.log import as_bytes
 
 
 class DjangoCheckpoints:
@@ -35,9 +40,18 @@ class DjangoCheckpoints:
             )
             yield _checkpoint(row) if row else None
 
-    def move(self, projection: str, *, expected: int, position: int) -> bool:
+    def move(
+        self,
+        projection: str,
+        *,
+        expected: int,
+        position: Cursor | int,
+        epoch: int | None = None,
+    ) -> bool:
         rows = models.Checkpoint.objects.filter(pk=projection, position=expected)
-        return bool(rows.update(position=position, waits_for=""))
+        if epoch is not None:
+            rows = rows.filter(epoch=epoch)
+        return bool(rows.update(**Cursor.of(position)._asdict(), waits_for=""))
 
     def wait(self, projection: str, *, at: int, what: str) -> None:
         rows = models.Checkpoint.objects.filter(pk=projection, position=at)
@@ -50,19 +64,61 @@ class DjangoCheckpoints:
         rows = models.Checkpoint.objects.filter(pk=projection)
         rows.update(blocked_by=obstacle_of(obstacle))
 
-    def received(self, projection: str, position: int) -> None:
-        rows = models.Checkpoint.objects.filter(pk=projection, received__lt=position)
-        rows.update(received=position)
+    def advance(self, projection: str, cursor: Cursor) -> None:
+        rows = models.Checkpoint.objects.filter(pk=projection, position__lt=cursor.position)
+        rows.update(**cursor._asdict())
 
-    def replace(self, projection: str, *, position: int, schema: int) -> None:
+    def begin(self, projection: str, *, epoch: int) -> bool:
+        rows = models.Checkpoint.objects.filter(pk=projection, epoch__lt=epoch)
+        return bool(
+            rows.update(
+                position=0, hash=None, epoch=epoch, received=0, received_as=None, forked=False
+            )
+        )
+
+    def fork(self, projection: str) -> None:
+        models.Checkpoint.objects.filter(pk=projection).update(forked=True)
+
+    def received(
+        self, projection: str, position: int, known_as: UUID | None, *, epoch: int
+    ) -> bool:
+        # Written in any case: the row's lock keeps others from beginning anew beside this.
+        rows = models.Checkpoint.objects.filter(pk=projection, epoch=epoch)
+        newer: list[tuple[str, Field[Any, Any], object]] = [
+            ("received", BigIntegerField(), position),
+            ("received_as", UUIDField(), known_as),
+        ]
+        return bool(
+            rows.update(
+                **{
+                    name: Case(
+                        When(received__lt=position, then=Value(value)),
+                        default=F(name),
+                        output_field=field,
+                    )
+                    for name, field, value in newer
+                }
+            )
+        )
+
+    def replace(self, projection: str, *, position: Cursor | int, schema: int) -> None:
         check_projection(projection, schema=schema)
         models.Checkpoint.objects.update_or_create(
             projection=projection,
-            defaults={"position": position, "schema": schema, "waits_for": ""},
+            defaults={**Cursor.of(position)._asdict(), "schema": schema, "waits_for": ""},
         )
 
 
 def _checkpoint(row: models.Checkpoint) -> Checkpoint:
     return Checkpoint(
-        row.position, row.schema, row.seen_at, row.blocked_by, row.received, row.waits_for
+        row.position,
+        row.schema,
+        row.seen_at,
+        row.blocked_by,
+        row.received,
+        row.waits_for,
+        as_bytes(row.hash),
+        row.epoch,
+        row.received_as,
+        row.forked,
     )

@@ -10,8 +10,7 @@ from eventstore.application.ports import Checkpoint, Checkpoints, ParkedStreams
 from eventstore.application.projection import Projection
 from eventstore.application.relay import CHECKPOINT, SCHEMA
 from eventstore.application.status import CAP, ProjectionStatus, PublisherStatus
-from eventstore.domain.exceptions import CursorBeyondLog
-from eventstore.infrastructure.log import settled_end
+from eventstore.infrastructure.log import settled_cursor, settled_end, settled_position
 from eventstore.models import StorageEvent
 
 DATED = 500
@@ -25,13 +24,12 @@ def statuses(
     *,
     followed: bool,
 ) -> list[ProjectionStatus]:
-    """One for each projection. Raises CursorBeyondLog, and UnsafeLogRead as a settled read does."""
+    """One for each projection. Raises LogWasRestored, and UnsafeLogRead as a settled read does."""
     end, kept, counts = settled_end(connection), checkpoints.all(), parked.count()
     found = []
     for projection in projections:
         checkpoint = kept.get(projection.name, Checkpoint(0, projection.schema, None))
-        if checkpoint.position > end:
-            raise CursorBeyondLog(after=checkpoint.position, last=end)
+        settled_position(connection, after=checkpoint.cursor)
         if followed:
             lag, since = _behind_checkpoint(checkpoint.position, end)
         else:
@@ -54,11 +52,9 @@ def statuses(
 
 
 def publisher_status(checkpoints: Checkpoints) -> PublisherStatus:
-    """Raises CursorBeyondLog, and UnsafeLogRead as a settled read does."""
-    end = settled_end(connection)
+    """Raises LogWasRestored, and UnsafeLogRead as a settled read does."""
     checkpoint = checkpoints.all().get(CHECKPOINT, Checkpoint(0, SCHEMA, None))
-    if checkpoint.position > end:
-        raise CursorBeyondLog(after=checkpoint.position, last=end)
+    end = settled_cursor(connection, after=checkpoint.cursor).position
     lag, since = _behind_checkpoint(checkpoint.position, end)
     return PublisherStatus(
         position=checkpoint.position,

@@ -35,10 +35,17 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from eventstore.domain.exceptions import CursorBeyondLog, ReadOnlyDatabase, UnsafeLogRead
+from eventstore.domain.events import Cursor
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogWasRestored,
+    ReadOnlyDatabase,
+    UnsafeLogRead,
+)
 from eventstore.infrastructure.driver import TABLE, Stored, driver_of
 
 
@@ -65,12 +72,15 @@ _HELD = (
     f"locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = {_OURS} "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-_STATE = f"""
-    SELECT {last_number_of(f"{TABLE}_position_seq")},
+_ENDS = f"""
         coalesce((SELECT max(position) FROM {TABLE}), 0),
+        (SELECT hash FROM {TABLE} WHERE position = %s)"""
+_STATE = f"""
+    SELECT {last_number_of(f"{TABLE}_position_seq")},{_ENDS},
         pg_is_in_recovery(),
         current_setting('transaction_isolation'),
         current_setting('{_FLAG}', true) = pg_current_xact_id_if_assigned()::text"""
+_LAST = f"SELECT position, hash FROM {TABLE} WHERE position <= %s ORDER BY position DESC LIMIT 1"
 _LOWEST_KEY = f"SELECT min({_KEY}) FROM pg_locks WHERE {_HELD}"
 # Without the literals of the statement: they may be personal. A prepared transaction has no
 # session; it is known by the lock on its own number.
@@ -145,7 +155,7 @@ END"""
 def read_settled(
     connection: BaseDatabaseWrapper,
     *,
-    after: int,
+    after: Cursor | int,
     limit: int,
     stream_types: Collection[str],
     event_types: Collection[str],
@@ -153,8 +163,8 @@ def read_settled(
     """`EventStore.read_all`, as rows. Filters cannot change what is settled: they apply to it."""
     if limit < 0:
         raise ValueError(f"A limit is not negative: {limit}.")
-    after, limit = max(after, 0), min(limit, LARGEST)
     settled = settled_position(connection, after=after)
+    after, limit = max(Cursor.of(after).position, 0), min(limit, LARGEST)
     if settled <= after:
         return iter(())
     where = "position > %s AND position <= %s"
@@ -172,38 +182,61 @@ def read_settled(
         )
 
 
-def settled_position(connection: BaseDatabaseWrapper, *, after: int = 0) -> int:
+def settled_position(connection: BaseDatabaseWrapper, *, after: Cursor | int = 0) -> int:
     """How far the log may be read now, as the module's docstring argues.
 
-    Raises CursorBeyondLog where `after` cannot have come from this log, and UnsafeLogRead where
-    the answer could be wrong.
+    Raises LogWasRestored where `after` cannot have come from this log, CursorBeyondLog where it
+    does not say which event it comes from, and UnsafeLogRead where the answer could be wrong.
     """
     driver_of(connection)
+    after = Cursor.of(after)
     if connection.vendor == "sqlite":
-        last_position = _last_position(connection)
+        last_position, held = _ends(connection, after.position)
         if not connection.get_autocommit() and last_position > _committed(connection):
             raise UnsafeLogRead(reason="this transaction has appended to it.")
         settled = last_position
     else:
-        last_number, last_position = _state(connection)
+        last_number, last_position, held = _state(connection, after.position)
         with connection.cursor() as cursor:
             cursor.execute(_LOWEST_KEY)
             (lowest_key,) = cursor.fetchone()
         settled = last_number if lowest_key is None else min(last_number, lowest_key)
-    if after > last_position:
-        raise CursorBeyondLog(after=after, last=last_position)
+    if after.hash is not None and held != after.hash:
+        raise LogWasRestored(after=after.position)
+    if after.position > last_position:
+        raise CursorBeyondLog(after=after.position, last=last_position)
     return settled
 
 
 def settled_end(connection: BaseDatabaseWrapper) -> int:
     """The position of the last event that may be read, as it goes into a cursor; 0 without one."""
-    settled = settled_position(connection)
+    return settled_cursor(connection).position
+
+
+def settled_cursor(connection: BaseDatabaseWrapper, *, after: Cursor | int = 0) -> Cursor:
+    """At that event. Raises what `settled_position` does."""
+    return newest_until(connection, settled_position(connection, after=after))
+
+
+def newest_until(connection: BaseDatabaseWrapper, position: int) -> Cursor:
+    """At the last event that is visible at this position or below it."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT coalesce(max(position), 0) FROM {TABLE} WHERE position <= %s", [settled]
-        )
-        (last_position,) = cursor.fetchone()
-    return int(last_position)
+        cursor.execute(_LAST, [position])
+        last = cursor.fetchone()
+    return Cursor(int(last[0]), as_bytes(last[1])) if last else Cursor()
+
+
+def cursor_at(connection: BaseDatabaseWrapper, position: int) -> Cursor:
+    """At the event there, or without a hash where there is none."""
+    _, held = _ends(connection, position)
+    return Cursor(position, held)
+
+
+def as_bytes(hash: Any) -> bytes | None:
+    """A hash as it was stored. SQLite keeps a text in its column, too."""
+    if hash is None:
+        return None
+    return hash.encode() if isinstance(hash, str) else bytes(hash)
 
 
 def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
@@ -212,7 +245,7 @@ def log_status(connection: BaseDatabaseWrapper) -> LogStatus:
     if connection.vendor == "sqlite":
         last_number = _last_position(connection)
         return LogStatus(last_number=last_number, settled=last_number, holders=[])
-    last_number, _ = _state(connection)
+    last_number, _, _ = _state(connection, 0)
     with connection.cursor() as cursor:
         cursor.execute(_HOLDERS)
         holders = [
@@ -234,25 +267,34 @@ def last_number(connection: BaseDatabaseWrapper) -> int:
     return int(number)
 
 
-def _state(connection: BaseDatabaseWrapper) -> tuple[int, int]:
-    """The last number drawn and the last position to be seen, on PostgreSQL."""
+def _state(connection: BaseDatabaseWrapper, position: int) -> tuple[int, int, bytes | None]:
+    """The last number drawn, and on PostgreSQL what `_ends` says."""
     with connection.cursor() as cursor:
-        cursor.execute(_STATE)
-        last_number, last_position, standby, isolation, appended = cursor.fetchone()
+        cursor.execute(_STATE, [min(max(position, 0), LARGEST)])
+        last_number, last_position, held, standby, isolation, appended = cursor.fetchone()
     if standby:
         raise ReadOnlyDatabase
     if isolation != "read committed":
         raise UnsafeLogRead(reason=f"a transaction in {isolation} sees an older log than it asks.")
     if appended:
         raise UnsafeLogRead(reason="this transaction has appended to it.")
-    return last_number, last_position
+    return last_number, last_position, as_bytes(held)
+
+
+def _ends(connection: BaseDatabaseWrapper, position: int) -> tuple[int, bytes | None]:
+    """The last position to be seen, and the hash of the event at this one, if there is one.
+
+    In one statement, so that a reader who states what it has read costs no more than one who does
+    not.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_ENDS}", [min(max(position, 0), LARGEST)])
+        last_position, held = cursor.fetchone()
+    return int(last_position), as_bytes(held)
 
 
 def _last_position(connection: BaseDatabaseWrapper) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT coalesce(max(position), 0) FROM {TABLE}")
-        (last_position,) = cursor.fetchone()
-    return int(last_position)
+    return _ends(connection, 0)[0]
 
 
 def _committed(connection: BaseDatabaseWrapper) -> int:

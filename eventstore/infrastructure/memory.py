@@ -23,6 +23,7 @@ from eventstore.application.ports import (
     WaitingMessage,
 )
 from eventstore.domain.events import (
+    Cursor,
     DomainEvent,
     LoadedStream,
     Metadata,
@@ -35,6 +36,7 @@ from eventstore.domain.exceptions import (
     ConcurrencyError,
     CursorBeyondLog,
     EventAlreadyStored,
+    LogWasRestored,
     PersonalDataErased,
     UnsafeLogRead,
 )
@@ -149,7 +151,7 @@ class InMemoryEventStore:
     def read_all(
         self,
         *,
-        after: int = 0,
+        after: Cursor | int = 0,
         limit: int,
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
@@ -158,8 +160,8 @@ class InMemoryEventStore:
             raise ValueError(f"A limit is not negative: {limit}.")
         with self._lock:
             log = list(self._by_event_id.values())
-        if after > len(log):
-            raise CursorBeyondLog(after=after, last=len(log))
+        _check_held(log, Cursor.of(after))
+        after = Cursor.of(after).position
         stored_names = self._mapper.stored_names(event_types)
         wanted = (
             (row, position)
@@ -170,7 +172,13 @@ class InMemoryEventStore:
         return [self._recorded(*stored) for stored in islice(wanted, min(limit, len(log)))]
 
     def settled_end(self) -> int:
-        return len(self._by_event_id)
+        return self.settled_cursor().position
+
+    def settled_cursor(self, *, after: Cursor | int = 0) -> Cursor:
+        with self._lock:
+            log = list(self._by_event_id.values())
+        _check_held(log, Cursor.of(after))
+        return Cursor(log[-1][1], log[-1][0].hash) if log else Cursor()
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
         destroyed = self._keys.get(stream_id) is not None
@@ -233,14 +241,14 @@ class OverlayEventStore(InMemoryEventStore):
     def read_all(
         self,
         *,
-        after: int = 0,
+        after: Cursor | int = 0,
         limit: int,
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
     ) -> list[RecordedEvent]:
         raise UnsafeLogRead(reason="what is only tried out has no place in it.")
 
-    def settled_end(self) -> int:
+    def settled_cursor(self, *, after: Cursor | int = 0) -> Cursor:
         raise UnsafeLogRead(reason="what is only tried out has no place in it.")
 
 
@@ -291,6 +299,14 @@ class InMemoryEventBatch(OverlayEventStore):
             if conflicting:
                 raise BatchConflict(stream_ids=frozenset(conflicting))
             return [self._under._kept(row) for row, _ in self._by_event_id.values()]
+
+
+def _check_held(log: Sequence[tuple[StorageRow, int]], after: Cursor) -> None:
+    held = log[after.position - 1][0].hash if 0 < after.position <= len(log) else None
+    if after.hash is not None and held != after.hash:
+        raise LogWasRestored(after=after.position)
+    if after.position > len(log):
+        raise CursorBeyondLog(after=after.position, last=len(log))
 
 
 def _loaded(recorded: list[RecordedEvent]) -> LoadedStream | None:
@@ -370,6 +386,10 @@ class InMemoryProjectionRows:
                     taken.add(stream_id)
         return taken
 
+    def clear(self) -> None:
+        with self._lock:
+            self.streams.clear()
+
     def behind(self, stream_type: str, *, after: int, until: int) -> list[tuple[UUID, int]]:
         heads = {
             event.stream_id: event.version
@@ -410,11 +430,18 @@ class InMemoryCheckpoints:
         finally:
             claim.release()
 
-    def move(self, projection: str, *, expected: int, position: int) -> bool:
+    def move(
+        self,
+        projection: str,
+        *,
+        expected: int,
+        position: Cursor | int,
+        epoch: int | None = None,
+    ) -> bool:
         kept = self._checkpoints.get(projection)
-        if kept is None or kept.position != expected:
+        if kept is None or kept.position != expected or epoch not in (None, kept.epoch):
             return False
-        self._checkpoints[projection] = kept._replace(position=position, waits_for="")
+        self._checkpoints[projection] = kept._replace(**Cursor.of(position)._asdict(), waits_for="")
         return True
 
     def wait(self, projection: str, *, at: int, what: str) -> None:
@@ -430,16 +457,39 @@ class InMemoryCheckpoints:
         if kept := self._checkpoints.get(projection):
             self._checkpoints[projection] = kept._replace(blocked_by=obstacle_of(obstacle))
 
-    def received(self, projection: str, position: int) -> None:
+    def advance(self, projection: str, cursor: Cursor) -> None:
         kept = self._checkpoints.get(projection)
-        if kept and kept.received < position:
-            self._checkpoints[projection] = kept._replace(received=position)
+        if kept and kept.position < cursor.position:
+            self._checkpoints[projection] = kept._replace(**cursor._asdict())
 
-    def replace(self, projection: str, *, position: int, schema: int) -> None:
+    def begin(self, projection: str, *, epoch: int) -> bool:
+        kept = self._checkpoints.get(projection)
+        if kept is None or kept.epoch >= epoch:
+            return False
+        self._checkpoints[projection] = Checkpoint(
+            0, kept.schema, kept.seen_at, kept.blocked_by, epoch=epoch
+        )
+        return True
+
+    def fork(self, projection: str) -> None:
+        if kept := self._checkpoints.get(projection):
+            self._checkpoints[projection] = kept._replace(forked=True)
+
+    def received(
+        self, projection: str, position: int, known_as: UUID | None, *, epoch: int
+    ) -> bool:
+        kept = self._checkpoints.get(projection)
+        if kept is None or kept.epoch != epoch:
+            return False
+        if kept.received < position:
+            self._checkpoints[projection] = kept._replace(received=position, received_as=known_as)
+        return True
+
+    def replace(self, projection: str, *, position: Cursor | int, schema: int) -> None:
         self.start(projection, schema=schema)
         kept = self._checkpoints[projection]
         self._checkpoints[projection] = kept._replace(
-            position=position, schema=schema, waits_for=""
+            **Cursor.of(position)._asdict(), schema=schema, waits_for=""
         )
 
 
@@ -544,6 +594,10 @@ class InMemoryWaitingRoom:
         for version in versions:
             kept.pop(version, None)
             self._newer.pop((projection, stream_id, version), None)
+
+    def clear(self, projection: str) -> None:
+        self._messages = {key: one for key, one in self._messages.items() if key[0] != projection}
+        self._newer = {key: one for key, one in self._newer.items() if key[0] != projection}
 
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
         newer = set(self.newer(projection))

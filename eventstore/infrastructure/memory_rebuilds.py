@@ -32,7 +32,8 @@ class _Rebuild:
         self._rows = rows
         self._store = store
         self._new: dict[str, dict[UUID, FoldedStream]] = {p.name: {} for p in projectors}
-        self.until = store.last_position
+        self.end = store.settled_cursor()
+        self.until = self.end.position
 
     def load(self, progress: Callable[[int], object]) -> Loaded:
         def adder(name: str) -> Callable[[UUID, FoldedStream], int]:

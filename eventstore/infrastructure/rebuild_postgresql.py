@@ -91,7 +91,8 @@ class _Rebuild:
         self._tables = tables
         self._reader = reader
         self._workers = workers
-        self.until = log.settled_end(connection)
+        self.end = log.settled_cursor(connection)
+        self.until = self.end.position
 
     def load(self, progress: Callable[[int], object]) -> Loaded:
         try:

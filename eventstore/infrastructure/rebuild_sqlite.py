@@ -83,7 +83,8 @@ class _Rebuild:
         self._reader = reader
         self._own = own
         self._batch_size = batch_size
-        self.until = log.settled_end(connection)
+        self.end = log.settled_cursor(connection)
+        self.until = self.end.position
 
     def load(self, progress: Callable[[int], object]) -> Loaded:
         total = Loaded(0, 0, [])

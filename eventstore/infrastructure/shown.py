@@ -6,7 +6,8 @@ from django.db import connection
 
 from eventstore.application.ports import Checkpoints, ParkedStreams
 from eventstore.application.projection import Projection
-from eventstore.infrastructure.log import settled_position
+from eventstore.domain.events import Cursor
+from eventstore.infrastructure.log import cursor_at, newest_until, settled_position
 from eventstore.infrastructure.portions import portions
 from eventstore.models import StorageEvent
 
@@ -26,6 +27,8 @@ class ShownEnd:
         self._checkpoints = checkpoints
         self._parked = parked
         self._known = 0
+        self._newest = Cursor()
+        """At the last event up to there, by which a log that was restored since is told."""
 
     def position(self, *, after: int = 0) -> int:
         """Every event up to it is in the rows that are read from now on.
@@ -34,13 +37,10 @@ class ShownEnd:
         do.
         """
         settled = settled_position(connection, after=after)
-        checkpoint = self._checkpoints.all().get(self._projection.name)
-        # A database that was restored has forgotten what this process knows.
-        known = self._known if self._known <= settled else 0
-        if checkpoint is not None:
-            known = max(known, min(checkpoint.position, settled))
+        known = min(self._complete(), settled)
         first = self._first_missing(known, settled)
         self._known = settled if first is None else first - 1
+        self._newest = newest_until(connection, self._known)
         return self._known
 
     def lacking(self) -> list[UUID]:
@@ -48,15 +48,27 @@ class ShownEnd:
 
         Of those in the caller's own transaction also what is not committed.
         """
-        checkpoint = self._checkpoints.all().get(self._projection.name)
         newest = StorageEvent.objects.order_by("-position").values_list("position", flat=True)
         last = newest.first() or 0
-        known = [self._known, checkpoint.position if checkpoint else 0]
-        # A database that was restored has forgotten what this process knows.
-        after = max((position for position in known if position <= last), default=0)
+        known = self._complete()
+        after = known if known <= last else 0
         behind = [id for id, _ in self._projection.behind(after=after, until=last)]
         parked = [one.stream_id for one in self._parked.listed(self._projection.name)]
         return list(dict.fromkeys([*behind, *parked]))
+
+    def _complete(self) -> int:
+        """Up to where the rows are known to lack nothing. A log that was restored knows less."""
+        checkpoint = self._checkpoints.all().get(self._projection.name)
+        known = self._known if self._held(self._newest) else 0
+        if checkpoint is not None and self._held(checkpoint.cursor):
+            known = max(known, checkpoint.position)
+        return known
+
+    @staticmethod
+    def _held(cursor: Cursor) -> bool:
+        # A checkpoint of before hashes were kept says nothing else than where it is.
+        there = cursor_at(connection, cursor.position)
+        return cursor.hash is None or cursor.hash == there.hash
 
     def _first_missing(self, after: int, until: int) -> int | None:
         behind = dict(self._projection.behind(after=after, until=until))

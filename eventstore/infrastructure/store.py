@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection
 
 from eventstore.application.ports import EventBatch
 from eventstore.domain.events import (
+    Cursor,
     DomainEvent,
     LoadedStream,
     Metadata,
@@ -27,7 +28,7 @@ from eventstore.infrastructure.batch import DjangoEventBatch
 from eventstore.infrastructure.driver import REFUSING, TABLE, Stored, connected, in_transaction
 from eventstore.infrastructure.key_checks import opened_to_write
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable
-from eventstore.infrastructure.log import read_settled, settled_end
+from eventstore.infrastructure.log import read_settled, settled_cursor
 from eventstore.infrastructure.mapper import (
     EventMapper,
     StorageRow,
@@ -165,7 +166,7 @@ class DjangoEventStore:
     def read_all(
         self,
         *,
-        after: int = 0,
+        after: Cursor | int = 0,
         limit: int,
         stream_types: Collection[str] = (),
         event_types: Collection[str] = (),
@@ -180,7 +181,10 @@ class DjangoEventStore:
         return self._recorded(stored)
 
     def settled_end(self) -> int:
-        return settled_end(connection)
+        return self.settled_cursor().position
+
+    def settled_cursor(self, *, after: Cursor | int = 0) -> Cursor:
+        return settled_cursor(connection, after=after)
 
     def erase_personal_data(self, stream_id: UUID) -> bool:
         # The row first: an append that makes the stream's first key at this moment is refused, or

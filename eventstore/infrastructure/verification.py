@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent, printable
@@ -20,6 +19,7 @@ from eventstore.infrastructure import chain
 from eventstore.infrastructure.driver import Stored
 from eventstore.infrastructure.erasures import undone, unsaid
 from eventstore.infrastructure.keys import DataKey, Keyring, KeyUnavailable, WrappingKeyMissing
+from eventstore.infrastructure.log import as_bytes
 from eventstore.infrastructure.mapper import EventMapper, StorageRow
 from eventstore.infrastructure.snapshots import DjangoSnapshotStore
 from eventstore.infrastructure.tampering import (
@@ -34,6 +34,9 @@ from eventstore.infrastructure.tampering import (
 from eventstore.models import LogSeal, StorageEvent, StreamKey
 
 PAGE = 2000
+_PERHAPS = (
+    ". Where it was restored from an older backup, run `manage.py after_restore` and verify again"
+)
 EMPTY = hashlib.sha256().digest()
 
 
@@ -246,18 +249,11 @@ class Verification:
         """Position, digest and number of events at the end."""
         position, count = (start.position, start.events) if start else (0, 0)
         digest = bytes.fromhex(start.digest) if start else EMPTY
-        hashes = StorageEvent.objects.filter(position__gt=position, position__lte=until)
         pending = dict(sorted(marks.items()))
         missed: list[int] = []
         if not start and pending.get(0) == digest.hex():
             del pending[0]
-        for position, hash in (
-            hashes.order_by("position").values_list("position", "hash").iterator(chunk_size=PAGE)
-        ):
-            # SQLite keeps a text in it too.
-            kept: Any = hash
-            kept = kept.encode() if isinstance(kept, str) else bytes(kept)
-            digest = hashlib.sha256(digest + position.to_bytes(8, "big") + kept).digest()
+        for position, digest in _folded(position, until, digest):  # noqa: B020  # goes on from there
             count += 1
             if position in pending and pending.pop(position) != digest.hex():
                 missed.append(position)
@@ -267,6 +263,33 @@ class Verification:
         for place in sorted({*of_seals[:1], *(set(missed) - set(of_seals))}):
             self._report(_differs(place, marks[place]))
         return position, digest.hex(), count
+
+
+def forget_unmet_seals() -> list[LogSeal]:
+    """Remove the seals that the log does not bear out, and return them.
+
+    For a log that was restored: which events are gone is not known, so all of it up to the last
+    seal is read, positions and hashes alone.
+    """
+    seals = {seal.position: seal for seal in LogSeal.objects.all()}
+    met, digest = set(), EMPTY
+    for position, after in _folded(0, max(seals, default=0), EMPTY):
+        digest = after
+        if position in seals and seals[position].digest == digest.hex():
+            met.add(position)
+    unmet = [seal for position, seal in sorted(seals.items()) if position not in met]
+    LogSeal.objects.filter(position__in=[seal.position for seal in unmet]).delete()
+    return unmet
+
+
+def _folded(after: int, until: int, digest: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each position, and the digest of the log up to there."""
+    hashes = StorageEvent.objects.filter(position__gt=after, position__lte=until)
+    pairs = hashes.order_by("position").values_list("position", "hash")
+    for position, kept in pairs.iterator(chunk_size=PAGE):
+        hash = as_bytes(kept) or b""
+        digest = hashlib.sha256(digest + position.to_bytes(8, "big") + hash).digest()
+        yield position, digest
 
 
 def _wrong_in(
@@ -288,10 +311,12 @@ def _wrong_with(seal: LogSeal) -> Iterator[LogFinding]:
         yield LogFinding(what="its seal holds no digest", position=seal.position)
     events = StorageEvent.objects.filter(position__lte=seal.position)
     if (count := events.count()) != seal.events:
-        what = f"{count} events stand here or before where {seal.events} were sealed"
+        what = f"{count} events stand here or before where {seal.events} were sealed{_PERHAPS}"
         yield LogFinding(what=what, position=seal.position)
     elif not events.filter(position=seal.position).exists():
-        yield LogFinding(what="no event stands where one was sealed", position=seal.position)
+        yield LogFinding(
+            what=f"no event stands where one was sealed{_PERHAPS}", position=seal.position
+        )
 
 
 def _is_digest(text: str) -> bool:
@@ -301,6 +326,6 @@ def _is_digest(text: str) -> bool:
 def _differs(position: int, digest: str) -> LogFinding:
     return LogFinding(
         what=f"the log up to here is not the one whose digest is {digest}: "
-        "an event was exchanged, moved or removed at this position or before",
+        f"an event was exchanged, moved or removed at this position or before{_PERHAPS}",
         position=position,
     )

@@ -77,6 +77,9 @@ class DjangoWaitingRoom:
         for portion in portions(versions):
             rows.filter(version__in=portion).delete()
 
+    def clear(self, projection: str) -> None:
+        models.WaitingMessage.objects.filter(projection=projection).delete()
+
     def overdue(self, projection: str, *, before: datetime, limit: int) -> list[UUID]:
         parked = models.ParkedStream.objects.filter(
             projection=projection, stream_id=OuterRef("stream_id")

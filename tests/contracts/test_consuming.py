@@ -22,6 +22,7 @@ from eventstore.application.inbox import Inbox
 from eventstore.application.intake import Intake
 from eventstore.application.parking import DELAYS
 from eventstore.application.ports import (
+    FEED_START,
     EventConsumer,
     FeedPage,
     FeedUnavailable,
@@ -68,14 +69,14 @@ class Feed:
             raise FeedUnavailable(reason="timed out")
         return [body_of(one) for one in self._read(stream_id, after=after, until=until)]
 
-    def pages(self, *, after: int) -> Iterator[FeedPage]:
+    def pages(self, *, after: str = FEED_START) -> Iterator[FeedPage]:
         """One event at a time, and it fails once in front of each but the first."""
-        for number, recorded in enumerate(self._all(after=after, limit=100)):
+        for number, recorded in enumerate(self._all(after=int(after), limit=100)):
             met = recorded.position in self._failed
-            if self.down or ((number or after) and not met):
+            if self.down or ((number or int(after)) and not met):
                 self._failed.add(recorded.position)
                 raise FeedUnavailable(reason="HTTP Error 429: Too Many Requests")
-            yield FeedPage(recorded.position, [body_of(recorded)])
+            yield FeedPage(str(recorded.position), [body_of(recorded)])
 
 
 class World:
@@ -99,7 +100,7 @@ class World:
             self.room = DjangoWaitingRoom(clock=clock)
 
     def decode(self, body: bytes) -> Message:
-        source, recorded = decode(body, mapper())
+        source, recorded, epoch = decode(body, mapper())
         if body in self.newer | self.unreadable:
             raise UndecodableMessage(
                 reason="newer code" if body in self.newer else "an upcaster failed",
@@ -113,8 +114,9 @@ class World:
                 version=recorded.version,
                 event_type=recorded.event.event_type,
                 schema_version=9,
+                epoch=epoch,
             )
-        return Message(source, recorded)
+        return Message(source, recorded, epoch)
 
     def accept(self, source: UUID) -> None:
         if source != LOG:

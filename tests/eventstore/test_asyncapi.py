@@ -12,8 +12,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from eventstore.domain.events import DomainEvent, Metadata
+from eventstore.infrastructure.messaging.message import RESTORED, restored_notice
 from eventstore.wiring import mapper
-from tests.eventstore.test_message import EVENTS, body
+from tests.eventstore.test_message import EVENTS, LOG, body
 
 
 def run(path: Path, **options: Any) -> str:
@@ -34,7 +35,7 @@ def described() -> dict[str, Any]:
 
 def test_every_event_type_is_a_message_of_every_channel() -> None:
     for channel in described()["channels"].values():
-        assert set(channel["messages"]) == set(mapper().classes)
+        assert set(channel["messages"]) == {*mapper().classes, RESTORED}
     assert {event.event_type for event in EVENTS} == set(mapper().classes)
 
 
@@ -51,6 +52,13 @@ def test_what_is_published_is_as_described_and_nothing_else_is_said(event: Domai
     wrong = {**message, "type": "candidate.promoted"}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, {**payload, "components": document["components"]})
+
+
+def test_the_notice_of_a_restore_is_as_described() -> None:
+    message = json.loads(restored_notice(LOG, 7))
+    payload = described()["components"]["messages"][RESTORED]["payload"]
+    jsonschema.validate(message, payload)
+    assert set(message) == set(payload["properties"])
 
 
 def test_every_reference_leads_somewhere() -> None:

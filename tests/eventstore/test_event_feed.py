@@ -74,6 +74,7 @@ def test_an_event_comes_as_a_cloudevent(api: APIClient) -> None:
             "partitionkey": str(event.stream_id),
             "sequence": "0000000001",
             "logposition": str(event.position),
+            "logepoch": 1,
             "streamtype": "candidate",
             "occurredat": event.occurred_at.isoformat().replace("+00:00", "Z"),
             "schemaversion": 1,

@@ -339,7 +339,7 @@ def test_the_feed_gives_one_stream_or_all(feed: HTTPEventFeed) -> None:
     appended(added())
     bodies = feed.stream(stream_id, after=1, until=3)
     assert [json.loads(body)["sequence"] for body in bodies] == ["0000000002", "0000000003"]
-    (page,) = feed.pages(after=0)
+    (page,) = feed.pages()
     assert [json.loads(body) for body in page.bodies] == json.loads(
         json.dumps(cloud_events(event_store().read_all(limit=100)))
     )
@@ -349,9 +349,9 @@ def test_a_feed_that_cannot_be_read_is_an_error_with_its_reason(live_server: Liv
     with pytest.raises(FeedUnavailable, match="401"):
         HTTPEventFeed(f"{live_server.url}{FEED}", token="no").stream(uuid4(), after=0, until=1)
     with pytest.raises(FeedUnavailable, match="refused"):
-        list(HTTPEventFeed("http://127.0.0.1:1/", token="no").pages(after=0))
+        list(HTTPEventFeed("http://127.0.0.1:1/", token="no").pages())
     with pytest.raises(FeedUnavailable, match=r"malformed|invalid|JSON"):
-        list(HTTPEventFeed(f"{live_server.url}/admin/login/", token="no").pages(after=0))
+        list(HTTPEventFeed(f"{live_server.url}/admin/login/", token="no").pages())
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_an_answer_that_is_none_is_an_error_with_its_reason(answer: bytes, reaso
         asked.start()
         feed = HTTPEventFeed(f"http://127.0.0.1:{server.server_address[1]}/", token="secret")
         with pytest.raises(FeedUnavailable, match=reason):
-            list(feed.pages(after=0))
+            list(feed.pages())
         asked.join()
 
 

@@ -12,8 +12,10 @@ from eventstore import wiring
 from eventstore.application.relay import CHECKPOINT
 from eventstore.domain.events import RecordedEvent
 from eventstore.infrastructure.keys import Keyring
+from eventstore.infrastructure.messaging.memory import MemoryEventPublisher
 from eventstore.infrastructure.rotation import rotate
 from eventstore.models import StorageEvent
+from tests.contracts.buses import MemoryBus, body_of
 from tests.factories import add
 from tests.given import given
 from tests.wrapping_keys import fingerprint, key, wrapping_keys
@@ -86,7 +88,7 @@ def test_the_relay_waits_by_name_and_sends_nothing_out_of_turn() -> None:
     ids = [added_under(1), added_under(2), added_under(1)]
     published: list[UUID] = []
 
-    class Publisher:
+    class Publisher(MemoryEventPublisher):
         def publish(self, events: Sequence[RecordedEvent]) -> None:
             published.extend(one.stream_id for one in events)
 
@@ -100,7 +102,8 @@ def test_the_relay_waits_by_name_and_sends_nothing_out_of_turn() -> None:
             patience.sleep(seconds)
 
         stopped = patience.until(lambda: len(published) == len(ids))
-        wiring.relay(Publisher(), sleep=sleep, stopped=stopped).run()
+        publisher = Publisher(MemoryBus(), body_of, None)
+        wiring.relay(publisher, sleep=sleep, stopped=stopped).run()
     assert f"no wrapping key {fingerprint(2)} is configured" in patience.waited_for
     assert before == [ids[:1]]
     assert published == ids

@@ -59,6 +59,7 @@ def test_a_message_says_what_happened_where_and_when() -> None:
         "partitionkey": str(CANDIDATE_ID),
         "sequence": "0000000007",
         "logposition": "1099511627776",
+        "logepoch": 1,
         "streamtype": "candidate",
         "occurredat": "2026-03-01T12:00:00Z",
         "schemaversion": 2,

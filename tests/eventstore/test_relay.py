@@ -13,13 +13,20 @@ from candidates.infrastructure.upcasters import UPCASTERS
 from eventstore.application.ports import NotPublished
 from eventstore.application.reading import BATCH, HEARTBEAT, LONGEST_PAUSE
 from eventstore.application.relay import CHECKPOINT, GIVE_UP, LONGEST_RETRY, OVERTAKEN, Relay
-from eventstore.domain.events import Metadata, RecordedEvent
-from eventstore.domain.exceptions import CursorBeyondLog, StoredByNewerCode, UndecodableEvent
+from eventstore.domain.events import Cursor, Metadata, RecordedEvent
+from eventstore.domain.exceptions import (
+    CursorBeyondLog,
+    LogWasRestored,
+    StoredByNewerCode,
+    UndecodableEvent,
+)
 from eventstore.infrastructure.mapper import EventMapper
 from eventstore.infrastructure.memory import InMemoryCheckpoints, InMemoryEventStore
 from eventstore.infrastructure.messaging.memory import MemoryEventPublisher
+from eventstore.infrastructure.messaging.message import restored_notice
 from tests.contracts.buses import MemoryBus
 from tests.contracts.conftest import Clock
+from tests.eventstore.test_message import LOG
 from tests.factories import added, noted
 
 RITA = Metadata(actor="rita", door="api")
@@ -48,6 +55,7 @@ class World:
     def relay(self, publisher: Any = None, *, stopped: Callable[[], bool] = lambda: False) -> Relay:
         return Relay(
             publisher or self.broker.publisher(),
+            notice=lambda: restored_notice(LOG, self.checkpoints.all()[CHECKPOINT].epoch),
             store=self.store,
             checkpoints=self.checkpoints,
             monotonic=lambda: self.clock.now.timestamp(),
@@ -208,6 +216,7 @@ def test_a_relay_that_is_held_publishes_nothing_until_it_goes_on(world: World) -
     world.at = {30: held.clear}
     relay = Relay(
         world.broker.publisher(),
+        notice=lambda: restored_notice(LOG, 1),
         store=world.store,
         checkpoints=world.checkpoints,
         monotonic=lambda: world.clock.now.timestamp(),
@@ -374,3 +383,79 @@ def test_there_is_nothing_to_send_behind_the_end(world: World) -> None:
     assert list(world.relay(world.broker.publisher("late")).send(after=last)) == []
     with pytest.raises(CursorBeyondLog):
         list(world.relay(world.broker.publisher("late")).send(after=last + 1))
+
+
+def begin_epoch(world: World, epoch: int) -> bool:
+    return world.checkpoints.begin(CHECKPOINT, epoch=epoch)
+
+
+def announced(world: World) -> int:
+    """How many notices the group gets before anything else."""
+    with closing(world.consumer) as consumer:
+        bodies = consumer.receive(limit=10**6, wait=0)
+        consumer.acknowledge()
+    return sum(b"eventstore.log_restored" in body for body in bodies)
+
+
+def test_a_new_epoch_is_announced_to_every_partition_and_all_is_sent_anew(world: World) -> None:
+    events = world.stored(notes=2)
+    world.relay().run(once=True)
+    assert sorted(world.read()) == [1, 2, 3]
+    begin_epoch(world, 2)
+    world.relay().run(once=True)
+    bodies = world.consumer.receive(limit=10**6, wait=0)
+    notices = [body for body in bodies if b"eventstore.log_restored" in body]
+    assert len(notices) == world.broker.partitions
+    assert len(bodies) == len(notices) + len(events)
+    world.consumer.acknowledge()
+    world.relay().run(once=True)
+    assert world.read() == []
+
+
+def test_an_epoch_that_begins_while_the_relay_runs_is_noticed(world: World) -> None:
+    world.stored(notes=2)
+    world.at[2] = lambda: (world.read(), begin_epoch(world, 2))
+    world.run(naps=4)
+    assert announced(world) == world.broker.partitions
+    assert world.position == 3
+
+
+def test_an_epoch_is_not_lost_while_the_broker_is_away(world: World) -> None:
+    world.checkpoints.start(CHECKPOINT, schema=1)
+    begin_epoch(world, 2)
+    world.broker.outage = "out of reach"
+    world.at[3] = lambda: setattr(world.broker, "outage", "")
+    world.run(naps=8)
+    assert announced(world) == world.broker.partitions
+
+
+def test_what_was_published_in_an_epoch_that_ends_meanwhile_does_not_count_in_the_next(
+    world: World,
+) -> None:
+    """The checkpoint is at 0 in both: by its position alone nobody could tell."""
+    world.stored(notes=2)
+
+    class EndsTheEpoch(MemoryEventPublisher):
+        def publish(self, events: Sequence[RecordedEvent]) -> None:
+            super().publish(events)
+            begin_epoch(world, 2)
+
+    world.relay(EndsTheEpoch(world.broker, world.broker.encode, None)).run(once=True)
+    assert announced(world) == world.broker.partitions
+
+
+def test_a_relay_remembers_what_it_has_published_of_a_log_that_is_put_back(world: World) -> None:
+    """Its checkpoint comes from the backup as well, and fits the log that came with it."""
+    world.stored(notes=5)
+    other = World()
+    before = other.stored(notes=1)
+
+    def restored() -> None:
+        world.store.__dict__.update(other.store.__dict__)
+        kept = world.checkpoints.all()[CHECKPOINT]
+        world.checkpoints.replace(CHECKPOINT, position=Cursor.at(before[0]), schema=kept.schema)
+        other.stored(notes=9)
+
+    world.at[1] = restored
+    with pytest.raises(LogWasRestored):
+        world.run(naps=5)

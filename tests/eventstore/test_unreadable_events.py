@@ -24,6 +24,7 @@ from eventstore.application.repository import AggregateRepository
 from eventstore.domain.events import RecordedEvent
 from eventstore.domain.exceptions import StoredByNewerCode, UndecodableEvent, WithoutItsKey
 from eventstore.infrastructure.mapper import StorageRow
+from eventstore.infrastructure.messaging.memory import MemoryEventPublisher
 from eventstore.models import Snapshot, StorageEvent
 from eventstore.wiring import (
     checkpoints,
@@ -36,6 +37,7 @@ from eventstore.wiring import (
     trial_store,
 )
 from tests.broken_upcasters import BROKEN, SECRET, inserted, rejected_long_ago, upcaster
+from tests.contracts.buses import MemoryBus, body_of
 from tests.factories import add, added, noted
 from tests.given import given
 from tests.read_models import appended, rebuilt, rows
@@ -255,7 +257,7 @@ def test_without_the_wrapping_key_everything_waits_and_nothing_is_parked(
         assert "no wrapping key" in complaint("follow", "--once")
     elif way == "publish":
         with pytest.raises(WithoutItsKey, match="no wrapping key"):
-            relay(silent_publisher()).run(once=True)
+            relay(MemoryBus().publisher()).run(once=True)
     else:
         assert repair("candidates").waiting
         assert "no wrapping key" in checkpoints().all()["candidates"].waits_for
@@ -268,20 +270,21 @@ def test_without_the_wrapping_key_everything_waits_and_nothing_is_parked(
 def test_the_relay_stops_behind_all_before_and_goes_on_when_it_is_mended(log: Log) -> None:
     sent: list[RecordedEvent] = []
 
-    class Publisher:
+    class Publisher(MemoryEventPublisher):
         def publish(self, events: Any) -> None:
             sent.extend(events)
 
+    publisher = Publisher(MemoryBus(), body_of, None)
     with broken():
         with pytest.raises(UndecodableEvent) as caught:
-            relay(Publisher()).run(once=True)
+            relay(publisher).run(once=True)
         assert log.names(str(caught.value))
         assert [one.position for one in sent] == [
             one.position
             for one in StorageEvent.objects.order_by("position")
             if one.position < log.stored.position
         ]
-    relay(Publisher()).run(once=True)
+    relay(publisher).run(once=True)
     assert len(sent) == StorageEvent.objects.count()
 
 

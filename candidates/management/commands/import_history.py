@@ -17,7 +17,13 @@ from candidates.application.history_map_json import InvalidMap
 from candidates.application.history_rows import UnusableFile, chunks
 from candidates.application.history_tally import Tally
 from candidates.management.spreadsheet import as_text
-from eventstore.domain.exceptions import KeyFault, KeyNotAdopted, LogNotHere, ReadOnly
+from eventstore.domain.exceptions import (
+    KeyFault,
+    KeyNotAdopted,
+    LogNotHere,
+    LogWasRestored,
+    ReadOnly,
+)
 
 PLAIN_PROGRESS_EVERY = 10_000
 INTERRUPTED = 130
@@ -69,6 +75,10 @@ class Command(BaseCommand):
                 importing = stack.enter_context(
                     wiring.history_import(history_map, batch_id=batch_id, dry_run=dry_run)
                 )
+            except LogWasRestored as error:
+                raise CommandError(
+                    f"Earlier imports have taken rows whose events are gone. {error}"
+                ) from error
             except wiring.KeyUnavailable as error:
                 raise CommandError(
                     "The secret by which rows are known again cannot be opened, so nothing is "

@@ -4,7 +4,12 @@ import re
 from typing import Any
 
 from eventstore.infrastructure.mapper import EventMapper
-from eventstore.infrastructure.messaging.message import MEDIA_TYPE, SEQUENCE_DIGITS, SPEC_VERSION
+from eventstore.infrastructure.messaging.message import (
+    MEDIA_TYPE,
+    RESTORED,
+    SEQUENCE_DIGITS,
+    SPEC_VERSION,
+)
 from eventstore.infrastructure.schemas import schema_of
 
 _TEXT = {"type": "string"}
@@ -34,6 +39,12 @@ _ATTRIBUTES = {
         "pattern": "^[0-9]+$",
         "description": "Rises through the whole log; gaps are possible.",
     },
+    "logepoch": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "A later one begins when the log was restored from a backup: all of it is "
+        "sent anew, so forget what came before and pass over what is of an earlier one.",
+    },
     "streamtype": _TEXT,
     "occurredat": {**_TIME, "description": "Business time, which orders nothing."},
     "schemaversion": {"type": "integer", "minimum": 1},
@@ -62,7 +73,8 @@ def document(mapper: EventMapper, *, topic: str, partitions: int, group: str) ->
     With the names that exchanges, queues and topics have on a broker under these settings; `group`
     is an example.
     """
-    messages = {name: _reference("messages", name) for name in sorted(mapper.classes)}
+    events = sorted(mapper.classes)
+    messages = {name: _reference("messages", name) for name in [*events, RESTORED]}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -91,7 +103,10 @@ def document(mapper: EventMapper, *, topic: str, partitions: int, group: str) ->
         },
         "operations": _operations(topic),
         "components": {
-            "messages": {name: _message(name, mapper) for name in messages},
+            "messages": {
+                **{name: _message(name, mapper) for name in events},
+                RESTORED: _notice(),
+            },
             "schemas": {
                 "cloudevent": {
                     "type": "object",
@@ -224,13 +239,7 @@ def _operation(action: str, channel: str, command: str, bindings: dict[str, Any]
     return {**described, "bindings": bindings} if bindings else described
 
 
-def _message(name: str, mapper: EventMapper) -> dict[str, Any]:
-    cls = mapper.classes[name]
-    said = {
-        "type": {"const": name},
-        "schemaversion": {"const": cls.schema_version},
-        "data": {"properties": {"event": schema_of(cls)}},
-    }
+def _described(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "contentType": MEDIA_TYPE,
@@ -239,6 +248,32 @@ def _message(name: str, mapper: EventMapper) -> dict[str, Any]:
             "description": "In Kafka. RabbitMQ has the property `content_type` instead.",
             "properties": {"content-type": {"const": MEDIA_TYPE}},
         },
+    }
+
+
+def _notice() -> dict[str, Any]:
+    attributes = {name: _ATTRIBUTES[name] for name in ("specversion", "id", "source", "logepoch")}
+    return {
+        **_described(RESTORED),
+        "summary": "No event: the log was restored from a backup, and is sent anew in this epoch. "
+        "To every partition.",
+        "payload": {
+            "type": "object",
+            "properties": {**attributes, "type": {"const": RESTORED}},
+            "required": sorted([*attributes, "type"]),
+        },
+    }
+
+
+def _message(name: str, mapper: EventMapper) -> dict[str, Any]:
+    cls = mapper.classes[name]
+    said = {
+        "type": {"const": name},
+        "schemaversion": {"const": cls.schema_version},
+        "data": {"properties": {"event": schema_of(cls)}},
+    }
+    return {
+        **_described(name),
         "payload": {"allOf": [_reference("schemas", "cloudevent"), {"properties": said}]},
         "bindings": {
             "kafka": {

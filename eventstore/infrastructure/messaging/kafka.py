@@ -82,7 +82,7 @@ def configuration(url: str) -> dict[str, Any]:
 
 
 class Kafka:
-    """`encode` makes the encoder, once a publisher needs it.
+    """`encode` makes the encoder of a batch.
 
     Raises ValueError for options that librdkafka does not understand.
     """
@@ -146,6 +146,15 @@ class Kafka:
                 with suppress(KafkaException):
                     made_now.result()
 
+    def partitions_of(self, topic: str) -> list[int]:
+        """The numbers of those that it has, which may be more than were made here.
+
+        Raises KafkaException.
+        """
+        self.ensure(topic)
+        found = self._admin.list_topics(topic, timeout=ANSWERED_WITHIN).topics[topic]
+        return sorted(found.partitions)
+
     def offsets(
         self, partitions: Sequence[TopicPartition], which: OffsetSpec
     ) -> dict[tuple[str, int], int]:
@@ -199,20 +208,28 @@ class KafkaEventPublisher:
     ) -> None:
         self._bus = bus
         self._make_encoder = encode
-        self._encoder: Callable[[RecordedEvent], bytes] | None = None
         self._topic = topic
         self._producer: Producer | None = None
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
-        if not events:
-            return
-        if self._encoder is None:
-            self._encoder = self._make_encoder()
-        batch = _Batch(len(events))
+        if events:
+            # Anew for each batch: the log's epoch may be another.
+            encode = self._make_encoder()
+            self._send([(encode(event), {"key": str(event.stream_id)}) for event in events])
+
+    def announce(self, body: bytes) -> None:
+        try:
+            partitions = self._bus.partitions_of(self._topic)
+        except KafkaException as error:
+            raise NotPublished(confirmed=0, reason=_described(error.args[0])) from error
+        self._send([(body, {"partition": number}) for number in partitions])
+
+    def _send(self, messages: Sequence[tuple[bytes, dict[str, Any]]]) -> None:
+        batch = _Batch(len(messages))
         try:
             producer = self._connected()
-            for index, event in enumerate(events):
-                self._produce(producer, event, self._encoder(event), partial(batch.answered, index))
+            for index, (body, place) in enumerate(messages):
+                self._produce(producer, body, place, partial(batch.answered, index))
             producer.flush(CONFIRMED_WITHIN)
         except KafkaException as error:
             batch.refused.setdefault(batch.confirmed, _described(error.args[0]))
@@ -237,8 +254,8 @@ class KafkaEventPublisher:
     def _produce(
         self,
         producer: Producer,
-        event: RecordedEvent,
         body: bytes,
+        place: dict[str, Any],
         answered: Callable[[KafkaError | None, Message], None],
     ) -> None:
         while True:
@@ -246,7 +263,7 @@ class KafkaEventPublisher:
                 producer.produce(
                     self._topic,
                     body,
-                    key=str(event.stream_id),
+                    **place,
                     headers=_HEADERS,
                     on_delivery=answered,
                 )

@@ -81,6 +81,13 @@ class MemoryEventPublisher:
             for name in groups:
                 self._broker.put(name, partition, body)
 
+    def announce(self, body: bytes) -> None:
+        if self._broker.outage:
+            raise NotPublished(confirmed=0, reason=self._broker.outage)
+        for name in self._broker.groups:
+            for partition in range(self._broker.partitions):
+                self._broker.put(name, partition, body)
+
     def close(self) -> None:
         """It holds nothing."""
 

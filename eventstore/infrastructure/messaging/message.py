@@ -8,7 +8,7 @@ has lower-case letters and digits alone, and its integers 32 bits, hence the tex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -28,6 +28,9 @@ MEDIA_TYPE = "application/cloudevents+json"
 SEQUENCE_DIGITS = 10
 """Of the largest version that the log can store: texts of one length order as their numbers do."""
 
+RESTORED = "eventstore.log_restored"
+"""The type of a message that is no event: all of the log is sent anew, in a later epoch."""
+LARGEST_EPOCH = 2**31 - 1
 _LARGEST_VERSION, _LARGEST_POSITION = 2**31 - 1, 2**63 - 1
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -39,6 +42,7 @@ _StreamType = Annotated[str, msgspec.Meta(pattern=rf"^{_NAMED}{{1,{STREAM_TYPE_L
 _SchemaVersion = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_SCHEMA)]
 _Sequence = Annotated[str, msgspec.Meta(pattern=rf"^[0-9]{{{SEQUENCE_DIGITS}}}\Z")]
 _Position = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
+_Epoch = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_EPOCH)]
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -68,8 +72,18 @@ class _CloudEvent(msgspec.Struct):
     occurredat: _Time
     schemaversion: _SchemaVersion
     data: _Data
+    # Code of before there were epochs leaves it out.
+    logepoch: _Epoch = 1
     correlationid: UUID | None = None
     causationid: UUID | None = None
+
+
+class _Notice(msgspec.Struct):
+    specversion: Literal["1.0"]
+    id: UUID
+    source: _Source
+    type: Literal["eventstore.log_restored"]
+    logepoch: _Epoch
 
 
 _encoder = msgspec.json.Encoder()
@@ -77,7 +91,7 @@ _decoder = msgspec.json.Decoder(_CloudEvent)
 
 
 def cloud_event(
-    recorded: RecordedEvent, *, source: UUID, data: Mapping[str, Any]
+    recorded: RecordedEvent, *, source: UUID, data: Mapping[str, Any], epoch: int = 1
 ) -> dict[str, Any]:
     """Plain JSON values. `source` is the log's id; `data` the event's fields in today's schema.
 
@@ -97,6 +111,7 @@ def cloud_event(
         "partitionkey": stream_id,
         "sequence": f"{recorded.version:0{SEQUENCE_DIGITS}}",
         "logposition": str(recorded.position),
+        "logepoch": epoch,
         "streamtype": recorded.stream_type,
         "occurredat": _rfc3339(recorded.occurred_at),
         "schemaversion": recorded.event.schema_version,
@@ -112,9 +127,18 @@ def cloud_event(
     }
 
 
-def encode(recorded: RecordedEvent, *, source: UUID, data: Mapping[str, Any]) -> bytes:
+def encode(
+    recorded: RecordedEvent, *, source: UUID, data: Mapping[str, Any], epoch: int = 1
+) -> bytes:
     """`cloud_event` as the body of a message."""
-    return _encoder.encode(cloud_event(recorded, source=source, data=data))
+    return _encoder.encode(cloud_event(recorded, source=source, data=data, epoch=epoch))
+
+
+def restored_notice(source: UUID, epoch: int) -> bytes:
+    """The body of a message that says: the log was restored, and all of it is sent anew."""
+    named = str(uuid5(source, f"epoch {epoch}"))
+    said = {"specversion": SPEC_VERSION, "id": named, "source": source.urn, "type": RESTORED}
+    return _encoder.encode({**said, "logepoch": epoch})
 
 
 def decode(body: bytes, mapper: EventMapper) -> Message:
@@ -160,7 +184,7 @@ def decode(body: bytes, mapper: EventMapper) -> Message:
         metadata=metadata,
         correlation_id=message.correlationid,
     )
-    return Message(source, recorded)
+    return Message(source, recorded, message.logepoch)
 
 
 def redacted(body: bytes, mapper: EventMapper) -> bytes:
@@ -169,14 +193,15 @@ def redacted(body: bytes, mapper: EventMapper) -> bytes:
     One that newer code wrote is left without any field of its event, for they may be personal.
     """
     try:
-        source, recorded = decode(body, mapper)
+        source, recorded, epoch = decode(body, mapper)
     except UndecodableMessage as error:
         if not error.newer:
             raise
         message = msgspec.json.decode(body)
         message["data"]["event"] = {}
         return _encoder.encode(message)
-    return encode(recorded, source=source, data=mapper.open_data_of(recorded.event))
+    data = mapper.open_data_of(recorded.event)
+    return encode(recorded, source=source, data=data, epoch=epoch)
 
 
 def _rfc3339(at: datetime) -> str:
@@ -197,6 +222,8 @@ def _undecodable(body: bytes, fact: UnreadableFact, *, whole: bool) -> Undecodab
         reason=fact.reason,
         newer=fact.newer,
         whole=whole,
+        restored=_said(said, _Notice) is not None,
+        epoch=_said(said.get("logepoch"), _Epoch),
         source=None if source is None else UUID(source),
         event_id=_said(said.get("id"), UUID),
         position=position if 1 <= position <= _LARGEST_POSITION else None,

@@ -31,12 +31,14 @@ ANSWERED_WITHIN = 8.0
 PREFETCH = 500
 """Messages of one partition that a consumer may hold without having acknowledged them."""
 
+ANNOUNCED = "log_restored"
+"""With the partition's number it takes the place of an event's id."""
 _PERSISTENT = 2
 """AMQP's word for a message that survives the broker's end."""
 
 
 class RabbitMQ:
-    """`encode` makes the encoder, once a publisher needs it.
+    """`encode` makes the encoder of a batch.
 
     Raises ValueError for a URL that pika does not understand.
     """
@@ -206,18 +208,30 @@ class RabbitMQEventPublisher:
     ) -> None:
         self._bus = bus
         self._make_encoder = encode
-        self._encoder: Callable[[RecordedEvent], bytes] | None = None
         self._group = group
         self._link: _Publishing | None = None
 
     def publish(self, events: Sequence[RecordedEvent]) -> None:
+        if events:
+            # Anew for each batch: the log's epoch may be another.
+            encode = self._make_encoder()
+            self._send(len(events), lambda part: self._messages(events[part], encode))
+
+    def announce(self, body: bytes) -> None:
+        messages = [
+            _Outgoing(self._bus.exchange, str(partition), f"{ANNOUNCED}-{partition}", body)
+            for partition in range(self._bus.partitions)
+        ]
+        self._send(len(messages), lambda part: messages[part])
+
+    def _send(self, count: int, made: Callable[[slice], Sequence[_Outgoing]]) -> None:
         sending, lost = _Sending(0, nullcontext()), ""
         try:
             link = self._open_link()
             sending = link.begin()
-            for start in range(0, len(events), HALF):
+            for start in range(0, count, HALF):
                 # While those before are on their way.
-                messages = self._messages(events[start : start + HALF])
+                messages = made(slice(start, start + HALF))
                 link.settle(down_to=HALF)
                 if sending.refused:
                     break
@@ -227,7 +241,7 @@ class RabbitMQEventPublisher:
             lost = str(error)
             self.close()
         confirmed, reason = sending.outcome()
-        if confirmed < len(events):
+        if confirmed < count:
             raise NotPublished(confirmed=confirmed, reason=reason or lost)
 
     def close(self) -> None:
@@ -235,9 +249,9 @@ class RabbitMQEventPublisher:
             self._link.close()
             self._link = None
 
-    def _messages(self, events: Sequence[RecordedEvent]) -> list[_Outgoing]:
-        if self._encoder is None:
-            self._encoder = self._make_encoder()
+    def _messages(
+        self, events: Sequence[RecordedEvent], encode: Callable[[RecordedEvent], bytes]
+    ) -> list[_Outgoing]:
         messages = []
         for event in events:
             partition = partition_of(event.stream_id, self._bus.partitions)
@@ -247,7 +261,7 @@ class RabbitMQEventPublisher:
                 if self._group is None
                 else ("", self._bus.queue(self._group, partition))
             )
-            messages.append(_Outgoing(exchange, key, str(event.event_id), self._encoder(event)))
+            messages.append(_Outgoing(exchange, key, str(event.event_id), encode(event)))
         return messages
 
     def _open_link(self) -> _Publishing:

@@ -8,7 +8,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from eventstore import wiring
 from eventstore.application.ports import FeedUnavailable, NotReceived
-from eventstore.domain.exceptions import AnotherLog, RowsOfNewerCode
+from eventstore.domain.exceptions import (
+    AnotherLog,
+    LogInAnotherPlace,
+    LogWasRestored,
+    RowsOfNewerCode,
+)
 from eventstore.management.stopping import told_to_stop
 
 
@@ -78,6 +83,7 @@ class Command(BaseCommand):
 
             def consume(stopped: Callable[[], bool]) -> None:
                 nonlocal to_read
+                wiring.check_place()
                 consumption = wiring.consumption(
                     wanted, connect=lambda: bus.consumer(group, partitions), stopped=stopped
                 )
@@ -98,6 +104,8 @@ class Command(BaseCommand):
             AnotherLog,
             FeedUnavailable,
             ImproperlyConfigured,
+            LogInAnotherPlace,
+            LogWasRestored,
             NotReceived,
             RowsOfNewerCode,
         ) as error:

@@ -20,7 +20,7 @@ from eventstore.application.status import (
     ProjectionStatus,
     PublisherStatus,
 )
-from eventstore.domain.exceptions import CursorBeyondLog, UnsafeLogRead
+from eventstore.domain.exceptions import LogWasRestored, UnsafeLogRead
 
 PATIENCE = timedelta(minutes=5)
 """How long a transaction may hold readers back before it is somebody's business."""
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             publisher, consumer = wiring.publisher_status(), wiring.consumer_status()
             pauses = wiring.pauses().all()
             warnings = wiring.warnings(MigrationRecorder(connection).applied_migrations())
-        except (CursorBeyondLog, ImproperlyConfigured, UnsafeLogRead) as error:
+        except (LogWasRestored, ImproperlyConfigured, UnsafeLogRead) as error:
             raise CommandError(str(error)) from error
         now = timezone.now()
         show = _as_json if as_json else _as_text

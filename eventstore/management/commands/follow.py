@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from eventstore import wiring
 from eventstore.domain.exceptions import (
-    CursorBeyondLog,
     LogNotHere,
+    LogWasRestored,
     ReadableElsewhere,
     RowsOfNewerCode,
     UnsafeLogRead,
@@ -55,9 +55,9 @@ class Command(BaseCommand):
                     return
                 end = "stopped" if stop() else "done"
         except (
-            CursorBeyondLog,
             ImproperlyConfigured,
             LogNotHere,
+            LogWasRestored,
             ReadableElsewhere,
             RowsOfNewerCode,
             UnsafeLogRead,

@@ -11,8 +11,9 @@ from eventstore.application.naming import checked_name
 from eventstore.application.ports import NotPublished
 from eventstore.application.relay import CHECKPOINT
 from eventstore.domain.exceptions import (
-    CursorBeyondLog,
+    LogInAnotherPlace,
     LogNotHere,
+    LogWasRestored,
     UndecodableEvent,
     UnsafeLogRead,
 )
@@ -53,12 +54,14 @@ class Command(BaseCommand):
 
             def relay(stopped: Callable[[], bool]) -> None:
                 wiring.require_log()
+                wiring.check_place()
                 wiring.relay(publisher, stopped=stopped).run(once=once)
 
             with closing(publisher), told_to_stop() as stop:
                 if after is not None:
                     self.stderr.write(f"Sending the log to {group}")
                     wiring.require_log()
+                    wiring.check_place()
                     sent = wiring.relay(publisher, stopped=stop).send(after=after)
                     position = _last(sent, after)
                 else:
@@ -71,9 +74,10 @@ class Command(BaseCommand):
                     position = wiring.checkpoints().all()[CHECKPOINT].position
                 end = "stopped" if stop() else "done"
         except (
-            CursorBeyondLog,
             ImproperlyConfigured,
+            LogInAnotherPlace,
             LogNotHere,
+            LogWasRestored,
             NotPublished,
             UndecodableEvent,
             UnsafeLogRead,

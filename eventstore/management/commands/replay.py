@@ -14,8 +14,8 @@ from tqdm import tqdm
 from eventstore import wiring
 from eventstore.domain.exceptions import (
     AggregateNotFound,
-    CursorBeyondLog,
     LogNotHere,
+    LogWasRestored,
     ReplayRunning,
     UndecodableEvent,
     UnsafeLogRead,
@@ -103,7 +103,7 @@ class Command(BaseCommand):
                 self._replay(names, workers, batch_size)
         except (
             AggregateNotFound,
-            CursorBeyondLog,
+            LogWasRestored,
             LogNotHere,
             ReplayRunning,
             UndecodableEvent,
