@@ -18,6 +18,7 @@ from recruitment.backups.inspection import (
     copied,
     interruptible,
     log_end,
+    mark_as_copy,
     told,
 )
 
@@ -40,6 +41,7 @@ def back_up(
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
             # One file, which needs nothing beside it and nobody's leave to write there.
             copy.execute("PRAGMA journal_mode=DELETE")
+            mark_as_copy(copy)
             interruptible(copy, stopped)
             check_whole(copy, f"The copy of {database}")
             if (found := log_end(copy)) != end:

@@ -24,6 +24,7 @@ from recruitment.backups.inspection import (
     has_tables,
     interruptible,
     log_end,
+    mark_as_copy,
     told,
 )
 
@@ -67,6 +68,7 @@ def restore(
             with told(f"Writing {database}"):
                 _check_pages(backup, target, file, database)
                 copied(backup, target, stopped)
+                mark_as_copy(target)
                 target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             check_whole(target, str(database))
             if (found := log_end(target)) != end:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -128,6 +128,22 @@ def test_an_event_stored_again_under_its_own_id_is_another_one(world: World) -> 
     world.sent(first._replace(recorded_at=world.clock.now))
     with pytest.raises(LogWasRestored):
         world.consume()
+
+
+def test_who_is_overtaken_by_the_next_epoch_takes_back_what_he_wrote(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = world.stored()
+    world.sent(*stream)
+    received, epochs = world.model.checkpoints.received, []
+
+    def overtaken(name: str, position: int, known_as: UUID | None, *, epoch: int) -> bool:
+        epochs.append(epoch)
+        return len(epochs) > 1 and received(name, position, known_as, epoch=epoch)
+
+    monkeypatch.setattr(world.model.checkpoints, "received", overtaken)
+    world.consume()
+    assert (epochs, world.version(stream), world.left()) == ([1, 1], 8, 0)
 
 
 def test_repeats_of_the_newest_event_are_repeats(world: World) -> None:

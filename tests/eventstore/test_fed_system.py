@@ -354,6 +354,17 @@ def test_a_feed_that_cannot_be_read_is_an_error_with_its_reason(live_server: Liv
         list(HTTPEventFeed(f"{live_server.url}/admin/login/", token="no").pages())
 
 
+def test_a_feed_that_does_not_hold_what_was_read_of_it_says_so(feed: HTTPEventFeed) -> None:
+    appended(added())
+    for after in (f"1.1.{'a' * 64}", str(10**15)):
+        with pytest.raises(FeedUnavailable, match="409") as caught:
+            list(feed.pages(after=after))
+        assert caught.value.restored
+    with pytest.raises(FeedUnavailable, match="400") as caught:
+        list(feed.pages(after="x"))
+    assert not caught.value.restored
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

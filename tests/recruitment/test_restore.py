@@ -12,7 +12,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from eventstore.domain.exceptions import LogInAnotherPlace
 from eventstore.models import StorageEvent
+from eventstore.wiring import check_place, log_identity
 from recruitment.backups import inspection, sqlite_restore
 from recruitment.backups.inspection import Refused
 from recruitment.backups.sqlite_backup import back_up
@@ -79,6 +81,29 @@ def test_a_disk_that_takes_no_more_leaves_the_database_as_it_was(
             restored(file, place, replace=True)
     assert not fresh.exists()
     assert events(database) == 5
+
+
+@pytest.mark.parametrize("by", ["backup", "sqlite"])
+def test_what_was_restored_speaks_to_no_broker_until_somebody_says_so(
+    database: Path, tmp_path: Path, by: str
+) -> None:
+    """It is the same file as before, so nothing else would show it."""
+    candidates(1)
+    log_identity()
+    check_place()
+    file = tmp_path / "backup"
+    if by == "backup":
+        back_up(database, file, replace=False)
+    else:
+        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(file)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    assert "manage.py after_restore" in restore(file, "--replace")
+    with pytest.raises(LogInAnotherPlace):
+        check_place()
+    call_command("after_restore", stdout=io.StringIO())
+    check_place()
 
 
 def test_a_database_that_is_gone_is_there_again(database: Path, file: Path) -> None:
