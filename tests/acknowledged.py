@@ -34,9 +34,12 @@ _AGAIN = """
 for line in open(os.environ["COMMANDS"]):
     give(UUID(line.strip()))
 """
-_SOUND = """
+_RESTORED = """
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
+call_command("after_restore")
+"""
+_SOUND = """
 call_command("follow", once=True)
 call_command("verify_log", full=True)
 call_command("replay", check=True)
@@ -96,7 +99,7 @@ def check_sound(url: str, *, given_again: Sequence[UUID] = ()) -> None:
     with tempfile.NamedTemporaryFile("w") as file:
         file.writelines(f"{command_id}\n" for command_id in given_again)
         file.flush()
-        code = processes.BEGIN + _GIVE + _SOUND + _AGAIN + _SOUND
+        code = processes.BEGIN + _GIVE + _RESTORED + _SOUND + _AGAIN + _SOUND
         with processes.running("-c", code, DATABASE_URL=url, COMMANDS=file.name) as process:
             out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, out + errors
