@@ -217,14 +217,16 @@ def test_commands_and_a_follower_go_on_over_an_outage(
             before = site.events()
             until(lambda: site.events() >= before + 5, seconds=60)
         until(lambda: site.shown() == site.events(), seconds=60)
-        told = [line(follower)]
-        while not told[-1].startswith("Nothing is in the way"):
-            told.append(line(follower))
-        stop(follower, signal.SIGTERM)
+        follower.send_signal(signal.SIGTERM)
+        _, errors = follower.communicate(timeout=30)
+    assert follower.returncode == 0, errors
     assert is_whole(site, acknowledged)
-    # Once that it waits, whatever it came upon, and once that it goes on.
-    assert [one for one in told if one.endswith("Waiting for it, and going on by itself.")]
+    told = errors.splitlines()
+    # Once that it waits, whatever it came upon, and once that it goes on. A server that thaws as
+    # the second connection is tried has only been slow.
     assert len(told) <= 5
+    if outage is not frozen:
+        assert [one for one in told if one.endswith("Waiting for it, and going on by itself.")]
     with running("manage.py", "replay", "--check", **site.environment) as check:
         out, errors = check.communicate(timeout=120)
     assert check.returncode == 0, out + errors
