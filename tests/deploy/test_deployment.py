@@ -134,6 +134,8 @@ def test_a_server_comes_up_is_lost_and_goes_on(server: Server) -> None:
     _shown_everywhere(server, token, versions=dict.fromkeys([*added, lost], 1) | {added[0]: 2})
 
     told = server.follow("Restore")
+    assert re.search(r"^log \S+: epoch \d{8,} begins$", told, re.M)
+    assert "All of the log goes to the broker once more" in told
     assert "verified 6 events" in told
     assert "0 different, 0 behind" in told
     until(lambda: server.answers("/readyz"), seconds=120)
