@@ -13,7 +13,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models, transaction
 from psycopg import sql
 
+from candidates.models import ImportedRow
 from eventstore.models import (
+    Checkpoint,
     KeyCheck,
     LogIdentity,
     LogSeal,
@@ -27,8 +29,12 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 # The other tables have what is built anew from the log, or what people administer.
 _NARROW: Mapping[type[models.Model], str] = {
     StorageEvent: ADD,
+    # To begin an epoch, and to say where the log belongs, is the owner's: everybody else rereads.
     LogIdentity: ADD,
     LogSeal: ADD,
+    # An import remembers what it took; only after a restore is that forgotten.
+    ImportedRow: ADD,
+    Checkpoint: CHANGE,
     # Which keys may write is for the owner to say.
     KeyCheck: READ,
     # An erasure empties a key, and both are wrapped anew.

@@ -20,6 +20,7 @@ EXAMINED: dict[tuple[str, str], str] = {
     ("eventstore", "0006_key_checks"): (
         "A secret may be NULL, as it is once its key is declared lost. Its function does nothing."
     ),
+    ("eventstore", "0010_place_of_log"): "It fills a column that older code does not know.",
 }
 """Migrations that need a person's judgement, and why older code can live with them."""
 

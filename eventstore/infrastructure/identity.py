@@ -59,11 +59,8 @@ def accept_log(source: UUID, *, read_only: bool) -> None:
 def check_place() -> None:
     """For who speaks to a broker, before it does. Raises LogInAnotherPlace."""
     known, here = LogIdentity.objects.filter(pk=LogIdentity.ONLY).first(), place()
-    if known is None or known.place == here or not here:
-        return
-    if known.place:
+    if known and known.place and here and known.place != here:
         raise LogInAnotherPlace(kept=known.place, here=here)
-    LogIdentity.objects.filter(pk=LogIdentity.ONLY, place="").update(place=here)
 
 
 def settle() -> Identity:

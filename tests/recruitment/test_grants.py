@@ -17,15 +17,16 @@ import pytest
 import yaml
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands
 from django.db import ProgrammingError, connection, transaction
 from django.urls import reverse
 
 from candidates.application.commands import InviteCandidate, NoteOnCandidate
 from candidates.models import CandidateProjection
-from eventstore.models import ParkedStream, StorageEvent
-from eventstore.wiring import parked_streams
+from eventstore.models import LogIdentity, ParkedStream, StorageEvent, StrayMessage, StreamKey
+from eventstore.wiring import log_id, parked_streams, waiting_room
 from recruitment.models import ApiToken, Scope
+from recruitment.startup import OURS
 from recruitment.tokens import issue
 from tests import factories
 from tests.browser import Browser
@@ -34,6 +35,7 @@ from tests.conftest import CommittingClient
 from tests.contracts.buses import rabbitmq_bus
 from tests.given import given
 from tests.processes import ROOT, run, running, until
+from tests.wrapping_keys import fingerprint, wrapping_keys
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has no roles and no rights."
@@ -98,10 +100,18 @@ def as_the_role(role: str = ROLE) -> Iterator[None]:
         "DELETE FROM eventstore_streamkey",
         "TRUNCATE eventstore_streamkey",
         "UPDATE eventstore_logidentity SET log_id = gen_random_uuid()",
+        "UPDATE eventstore_logidentity SET epoch = epoch + 1",
+        "UPDATE eventstore_logidentity SET place = ''",
+        "DELETE FROM eventstore_logidentity",
+        "DELETE FROM eventstore_checkpoint",
+        "DELETE FROM candidates_importedrow",
+        "UPDATE candidates_importedrow SET system = ''",
         "DELETE FROM eventstore_logseal",
         "UPDATE eventstore_logseal SET digest = ''",
         "DELETE FROM eventstore_wrappedsecret",
         "INSERT INTO eventstore_keycheck SELECT * FROM eventstore_keycheck",
+        "UPDATE eventstore_keycheck SET check_value = ''",
+        "DELETE FROM eventstore_keycheck",
         "DELETE FROM django_migrations",
         "INSERT INTO auth_permission (name) VALUES ('x')",
     ],
@@ -344,12 +354,70 @@ def test_follower_relay_and_consumer_work_as_the_role(serving: dict[str, str]) -
             running("manage.py", "publish", **environment) as relay,
         ):
             given(NoteOnCandidate(candidate_id=id, text="again"))
-            until(lambda: CandidateProjection.objects.get().version == 2, seconds=60)
+            until(lambda: CandidateProjection.objects.get().version == 2, seconds=180)
             assert (follower.poll(), relay.poll()) == (None, None)
+
+
+def test_a_consumer_builds_anew_as_the_role_what_the_owner_says_was_restored(
+    serving: dict[str, str],
+) -> None:
+    id = given(factories.add(candidate_id=uuid4())).candidate_id
+    with rabbitmq_bus() as bus:
+        serving |= {"EVENT_BUS_URL": bus.url, "EVENT_BUS_TOPIC": bus.topic}
+        serving |= {"EVENT_BUS_PARTITIONS": str(bus.partitions)}
+        consuming = {**serving, "EVENT_DELIVERY": "bus", "EVENT_BUS_GROUP": "readers"}
+        for command, environment in (
+            ("consume", consuming),
+            ("publish", serving),
+            ("consume", consuming),
+        ):
+            done = ran(command, "--once", **environment)
+            assert done.returncode == 0, (command, done.stderr)
+        row = CandidateProjection.objects.get()
+        CandidateProjection.objects.update(id=uuid4())
+        call_command("after_restore", stdout=io.StringIO())
+        for command, environment in (("publish", serving), ("consume", consuming)):
+            done = ran(command, "--once", **environment)
+            assert done.returncode == 0, (command, done.stderr)
+    assert (row.pk, CandidateProjection.objects.get().pk) == (id, id)
+
+
+def test_strays_are_read_anew_and_thrown_away_as_the_role(serving: dict[str, str]) -> None:
+    consuming = {**serving, "EVENT_DELIVERY": "bus", "EVENT_BUS_URL": "amqp://127.0.0.1:1/"}
+    waiting_room().keep_stray(b"what is this?")
+    retried = ran("strays", "retry", **consuming)
+    assert retried.stdout == "0 taken, 1 left\n", retried.stderr
+    discarded = ran("strays", "discard", **consuming)
+    assert discarded.stdout == "1 discarded\n", discarded.stderr
+    assert not StrayMessage.objects.exists()
+
+
+def test_a_key_is_declared_lost_as_the_role(serving: dict[str, str]) -> None:
+    with wrapping_keys(1):
+        id = given(factories.add(candidate_id=uuid4())).candidate_id
+    declare = ["declare_key_lost", fingerprint(1), "--reason", "The safe burnt down.", "--yes"]
+    declared = ran(*declare, **serving)
+    assert declared.returncode == 0, declared.stderr
+    assert StreamKey.objects.get(stream_id=id).wrapped is None
+
+
+def test_backup_and_restore_say_what_to_do_instead(serving: dict[str, str]) -> None:
+    for command in (["backup", "FILE"], ["restore", "FILE"]):
+        said = ran(*command, **serving)
+        assert (said.returncode, "pg_" in said.stderr) == (1, True), said.stderr
+
+
+def test_no_command_is_left_out() -> None:
+    """Each of the project's is tried above, or needs no database."""
+    ours = {name for name, app in get_commands().items() if app in OURS}
+    tried = set(re.findall(r'(?:\["|\[\["|ran\("|\(")([a-z_]+)"', Path(__file__).read_text()))
+    no_database = {"demo", "new_key", "eventstore_asyncapi", "eventstore_schema"}
+    assert ours - tried == no_database
 
 
 def test_what_needs_the_owner_says_so_in_one_line(serving: dict[str, str]) -> None:
     given(factories.add())
+    before = LogIdentity.objects.values().get(log_id=log_id())
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TRIGGER eventstore_append_only ON {LOG}")
     try:
@@ -359,6 +427,9 @@ def test_what_needs_the_owner_says_so_in_one_line(serving: dict[str, str]) -> No
             ["migrate", "--verbosity=0"],
             ["replay"],
             ["rotate_keys", "--adopt"],
+            ["after_restore"],
+            ["after_restore", "--moved"],
+            ["after_restore", "--another-log"],
             ["grants", ROLE, "--apply"],
         ):
             refused = ran(*command, **serving)
@@ -370,6 +441,7 @@ def test_what_needs_the_owner_says_so_in_one_line(serving: dict[str, str]) -> No
                 last,
             ), (command, refused.stderr)
             assert "Traceback" not in refused.stderr
+        assert LogIdentity.objects.values().get() == before
     finally:
         call_command("migrate", verbosity=0)
 
