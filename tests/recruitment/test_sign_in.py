@@ -208,7 +208,8 @@ def test_a_next_to_elsewhere_ends_at_the_start_page(rita: User, elsewhere: str) 
     login = {"username": "rita", "password": PASSWORD}
     browser = Browser()
     page = browser.get("/admin/login/", {"next": elsewhere})
-    assert fields_of(page).get("next") == ""
+    # Django 6 writes the start page where Django 5 writes nothing.
+    assert fields_of(page).get("next") in ("", "/admin/")
     by_field = browser.post("/admin/login/", {**login, "next": elsewhere}, follow=True)
     assert (by_field.status_code, by_field.redirect_chain) == (200, [("/admin/", 302)])
     by_address = Browser().post(
