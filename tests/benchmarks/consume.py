@@ -5,6 +5,7 @@ projection, committed. The lives of a thousand candidates go on side by side, so
 holds two events of one. The bare client decodes nothing and keeps nothing.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -48,11 +49,11 @@ def run(stored: int) -> Iterator[Figure]:
 
 
 def _measured(bus: RabbitMQ, count: int) -> Figure:
-    pairs = []
+    pairs, positions = [], itertools.count(1)
     for _ in range(ROUNDS):
-        _send(bus, count)
+        _send(bus, count, positions)
         ours = count / seconds(lambda: _consumed(bus))
-        _send(bus, count)
+        _send(bus, count, positions)
         pairs.append((ours, count / seconds(lambda: _taken(bus, count))))
     rate = median(ours for ours, _ in pairs)
     return Figure(
@@ -91,31 +92,31 @@ def _taken(bus: RabbitMQ, count: int) -> None:
         channel.start_consuming()
 
 
-def _send(bus: RabbitMQ, count: int) -> None:
+def _send(bus: RabbitMQ, count: int, positions: Iterator[int]) -> None:
     """So many messages of new candidates, whose lives go on side by side."""
     with closing(pika.BlockingConnection(pika.URLParameters(BROKER))) as broker:
         channel = broker.channel()
         properties = BasicProperties(delivery_mode=2)
-        for recorded, body in _messages(count):
+        for recorded, body in _messages(count, positions):
             key = str(partition_of(recorded.stream_id, bus.partitions))
             channel.basic_publish(bus.exchange, key, body, properties)
     _settled(bus, count)
 
 
-def _messages(count: int) -> Iterator[tuple[RecordedEvent, bytes]]:
-    encode, now, position = wiring.message_encoder(), datetime.now(UTC), 0
-    while position < count:
+def _messages(count: int, positions: Iterator[int]) -> Iterator[tuple[RecordedEvent, bytes]]:
+    encode, now, made = wiring.message_encoder(), datetime.now(UTC), 0
+    while made < count:
         streams = [uuid_utils.uuid7() for _ in range(SIDE_BY_SIDE)]
         for version, event in enumerate(events.LIFE, 1):
-            for stream_id in streams[: count - position]:
-                position += 1
+            for stream_id in streams[: count - made]:
+                made += 1
                 recorded = RecordedEvent(
                     event,
                     uuid_utils.uuid7(),
                     "candidate",
                     stream_id,
                     version,
-                    position,
+                    next(positions),
                     now,
                     now,
                     events.METADATA,

@@ -111,7 +111,7 @@ class System:
     def ever_waited(self) -> bool:
         """Whether a message was ever out of its turn: numbers once drawn are remembered."""
         table = WaitingMessage._meta.db_table
-        return bool(self.asked(f"SELECT 1 FROM sqlite_sequence WHERE name = '{table}'"))
+        return bool(self.asked(f"SELECT 1 FROM sqlite_sequence WHERE name = '{table}' AND seq > 0"))
 
 
 @pytest.fixture

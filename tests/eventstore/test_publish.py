@@ -231,7 +231,7 @@ def test_a_relay_that_died_shows(client: Client) -> None:
 
 @pytest.mark.usefixtures("relayed")
 def test_an_event_that_waits_too_long_for_the_broker_shows(client: Client) -> None:
-    Checkpoint.objects.filter(pk=CHECKPOINT).update(position=0)
+    Checkpoint.objects.filter(pk=CHECKPOINT).update(position=0, hash=None)
     recorded_at = StorageEvent.objects.latest("position").recorded_at
     now = recorded_at + timedelta(seconds=20)
     status = publisher_status()

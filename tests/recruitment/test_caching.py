@@ -132,7 +132,7 @@ def test_what_is_not_served_for_now_says_when_to_ask_again(api: APIClient, setti
 def test_a_process_that_is_not_ready_says_when_to_ask_again(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recruitment.health._problems", lambda: ["Something is in the way."])
+    monkeypatch.setattr("recruitment.health._problems", lambda: (["Something is in the way."], []))
     answer = Client().get("/readyz")
     assert (answer.status_code, answer["Retry-After"]) == (503, str(RETRY_AFTER))
 

@@ -199,8 +199,9 @@ def test_without_a_log_the_page_of_a_candidate_says_where_its_history_is(
     ],
 )
 def test_without_a_log_what_would_read_it_is_refused(
-    elsewhere: None, command: tuple[str, ...]
+    elsewhere: None, command: tuple[str, ...], settings: Any
 ) -> None:
+    settings.EVENT_BUS_URL = "amqp://127.0.0.1:1/"
     with pytest.raises(CommandError, match="The log is in another system"):
         call_command(*command, stdout=io.StringIO(), stderr=io.StringIO())
     assert CandidateProjection.objects.get().version == 2
