@@ -1,6 +1,7 @@
 """The event feed of another system, over HTTP."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Annotated, NamedTuple
@@ -101,7 +102,10 @@ class HTTPEventFeed:
                 _event.decode(page.results[0])
             return _Told(told, _following(page.next) or (str(_last(told)) if told else ""))
         except HTTPError as error:
-            raise FeedUnavailable(reason=str(error), restored=_restored(error)) from error
+            # The error is the answer, with its connection.
+            with closing(error):
+                restored = _restored(error)
+            raise FeedUnavailable(reason=str(error), restored=restored) from error
         except (OSError, HTTPException, msgspec.MsgspecError, ValueError) as error:
             raise FeedUnavailable(reason=str(error)) from error
 
