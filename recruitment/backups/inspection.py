@@ -121,7 +121,11 @@ def at_rest(path: Path) -> sqlite3.Connection:
             uri=True,
             isolation_level=None,
         )
-        connection.execute("SELECT count(*) FROM sqlite_master")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.Error:
+            connection.close()
+            raise
     return connection
 
 
